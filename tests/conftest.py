@@ -1,0 +1,27 @@
+"""What every test needs: the collection importable under its own name, and the tools of the running Python first on PATH."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+COLLECTIONS = CHECKOUT / "build" / "collections"
+
+
+def _link_collection() -> None:
+    """Ansible finds a collection by folder names only, so the checkout gets a link that has them."""
+    link = COLLECTIONS / "ansible_collections" / "prosecours" / "backup"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.exists():
+        link.unlink(missing_ok=True)
+        link.symlink_to("../../../..")
+
+
+_link_collection()
+if str(COLLECTIONS) not in sys.path:
+    sys.path.insert(0, str(COLLECTIONS))
+# Tests start ansible-playbook, molecule and others: those of the Python that runs the tests, with this project's settings.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+os.environ["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
