@@ -1,7 +1,7 @@
 """The one file of the core that imports ansible: what every action plugin of the collection stands on.
 
-An action plugin names its arguments, and turns plain arguments into a plain result in `act`. The rest is done here,
-once: argument checks, conversion of ansible-core's tagged and lazy values, and the one error boundary.
+An action plugin names its arguments, and turns plain arguments into a plain result in `act`. The rest is done
+here, once: argument checks, conversion of ansible-core's tagged and lazy values, and the one error boundary.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .session import SessionError
 def plain(value: Any) -> Any:
     """A copy made of dict, list, str, int, float, bool and None only; dates and the like become text.
 
-    ansible-core 2.19 hands over subclasses of them that carry their origin, and containers that template an item
-    when it is read: `type(x) is str` fails, `yaml.safe_dump` raises, json's C encoder looks behind the laziness.
+    ansible-core 2.19 hands over subclasses of them that carry their origin, and containers that template an
+    item when it is read: `type(x) is str` fails, `yaml.safe_dump` raises, json's encoder bypasses the laziness.
     """
     return json.loads(json.dumps(_read(value), default=str))
 
@@ -34,11 +34,11 @@ def _read(value: Any) -> Any:
 
 
 class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no types
-    """Base of the collection's actions: checks arguments, calls `act`, turns expected errors into a result."""
+    """Base of the collection's actions: checks arguments, calls `act`, turns expected errors into results."""
 
     #: Ansible's argument spec (name -> type, required, default, ...), the same as in the documentation pair.
     ARGUMENTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    #: What may go wrong outside this program and has a sentence for the user; anything else is a bug and stays one.
+    #: What goes wrong outside this program and has a sentence for the user; anything else is a bug, shown as one.
     EXPECTED: ClassVar[tuple[type[Exception], ...]] = (SessionError,)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -54,10 +54,10 @@ class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
 
     @abstractmethod
     def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-        """The action itself: `arguments` are checked and plain, `variables` are Ansible's, lazy: use `plain`."""
+        """The action itself: `arguments` are checked and plain, `variables` are Ansible's, lazy."""
 
 
 def failure(error: Exception) -> dict[str, Any]:
-    """The failed result of an expected error: its sentence for people, its parts and its kind for programs."""
+    """The failed result of an expected error: its sentence for people, its parts and kind for programs."""
     parts = {name: getattr(error, name) for name in ("problem", "remedy") if hasattr(error, name)}
     return {"failed": True, "msg": str(error), "error": type(error).__name__, **plain(parts)}
