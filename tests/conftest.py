@@ -1,4 +1,4 @@
-"""What every test needs: the collection importable under its own name, and the tools of the running Python first on PATH."""
+"""What every test needs: the collection under its own name, and the tools of the running Python on PATH."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def _link_collection() -> None:
 _link_collection()
 if str(COLLECTIONS) not in sys.path:
     sys.path.insert(0, str(COLLECTIONS))
-# Tests start ansible-playbook, molecule and others: those of the Python that runs the tests, with this project's settings.
+# Tests start ansible-playbook, molecule and others: those of the Python that runs the tests.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 os.environ["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
