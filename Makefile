@@ -12,7 +12,7 @@ export PROSECOURS_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/prosecours
 export PYTHONPATH := $(CURDIR)/tests
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo test lint lab-up lab-down bench clean
+.PHONY: help setup demo test lint lab-up lab-down bench lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -40,6 +40,9 @@ lab-down: ## stop the lab
 
 bench: setup ## requests, bytes and wall time; writes build/bench.json
 	@python -m bench
+
+lock: ## make requirements*.txt anew from requirements*.in
+	@tools/lock
 
 clean: ## remove .venv and build; the cache of downloads stays
 	@if [ -x .venv/bin/python ] && [ -d build/lab ]; then python -m windows_lab down || true; fi
