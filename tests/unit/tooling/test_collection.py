@@ -1,0 +1,204 @@
+"""What holds for the collection as a whole, however it grows."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+ACTIONS = sorted(path.stem for path in (CHECKOUT / "plugins" / "action").glob("[!_]*.py"))
+CORE = sorted((CHECKOUT / "plugins" / "plugin_utils").rglob("*.py"))
+ROLES = sorted(path.parent.parent.name for path in (CHECKOUT / "roles").glob("*/tasks/main.yml"))
+
+# Which file of the core may import what besides the standard library and the core itself.
+FOREIGN = {
+    "ansible_adapter.py": {"ansible"},
+    "winrm_session.py": {"winrm", "requests", "urllib3"},
+}
+CONTRACT = {"email_validator", "jsonschema", "phonenumbers", "yaml"}
+
+
+def _load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text("utf-8")) if path.exists() else None
+
+
+def _sources() -> list[Path]:
+    """Every file that is, or is about to be, in the repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        check=True,
+    ).stdout
+    return [path for name in listed.decode().split("\0") if name and (path := CHECKOUT / name).is_file()]
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """The first part of every absolute import, wherever in the file it stands."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name.split(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield str(node.module).split(".")[0]
+
+
+# -- roles --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_and_argument_specs_agree(role: str) -> None:
+    folder = CHECKOUT / "roles" / role
+    defaults = _load(folder / "defaults" / "main.yml") or {}
+    points = _load(folder / "meta" / "argument_specs.yml")["argument_specs"]
+    assert "main" in points
+    described = set()
+    for point, specification in points.items():
+        assert specification["short_description"], point
+        for name, option in (specification.get("options") or {}).items():
+            described.add(name)
+            assert option.get("description"), f"{point}: {name} has no description"
+            assert option.get("type"), f"{point}: {name} has no type"
+            assert ("default" in option) == (name in defaults), (
+                f"{point}: {name} has its default in one place only"
+            )
+            assert option.get("default") == defaults.get(name), f"{point}: {name} has two defaults"
+            assert not (option.get("required") and name in defaults), (
+                f"{point}: {name} is required and has a default"
+            )
+    assert set(defaults) == described & set(defaults), "defaults that no entry point describes"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_entry_point_has_tasks(role: str) -> None:
+    """An entry point without a task file cannot be called, whatever its arguments."""
+    points = _load(CHECKOUT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]
+    for point in points:
+        assert (CHECKOUT / "roles" / role / "tasks" / f"{point}.yml").exists(), f"no tasks for {point}"
+
+
+# -- actions ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def documentation() -> dict[str, Any]:
+    names = [f"prosecours.backup.{action}" for action in ACTIONS]
+    shown = subprocess.run(
+        ["ansible-doc", "--json", *names], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert shown.returncode == 0, shown.stderr
+    result: dict[str, Any] = json.loads(shown.stdout)
+    return result
+
+
+def test_there_are_actions() -> None:
+    assert "binary" in ACTIONS
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_documentation_pair_says_what_the_action_takes(
+    action: str, documentation: dict[str, Any]
+) -> None:
+    page = documentation[f"prosecours.backup.{action}"]
+    assert page["examples"].strip()
+    assert page["return"]
+    assert set(page["doc"]["attributes"]) >= {"check_mode", "diff_mode"}
+    module = importlib.import_module(f"ansible_collections.prosecours.backup.plugins.action.{action}")
+    _same(dict(page["doc"].get("options") or {}), module.ActionModule.ARGUMENTS, action)
+
+
+def _same(documented: dict[str, Any], taken: Any, where: str) -> None:
+    assert set(documented) == set(taken), where
+    for name, option in taken.items():
+        page = documented[name]
+        for key in ("type", "elements", "default", "choices"):
+            assert page.get(key) == option.get(key), f"{where}.{name}: {key}"
+        assert bool(page.get("required")) == bool(option.get("required")), f"{where}.{name}: required"
+        _same(page.get("suboptions") or {}, option.get("options") or {}, f"{where}.{name}")
+
+
+def test_every_module_page_has_its_action() -> None:
+    pages = {
+        path.stem for path in (CHECKOUT / "plugins" / "modules").iterdir() if path.suffix in (".py", ".yml")
+    }
+    assert pages == set(ACTIONS)
+
+
+@pytest.mark.parametrize(
+    "playbook", sorted((CHECKOUT / "playbooks").glob("*.yml")), ids=lambda path: path.stem
+)
+def test_playbooks_call_roles_and_actions_by_their_full_name(playbook: Path) -> None:
+    for play in _load(playbook):
+        for role in play.get("roles", []):
+            name = role if isinstance(role, str) else role.get("role", role.get("name"))
+            assert name.removeprefix("prosecours.backup.") in ROLES, name
+
+
+# -- the core -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_the_core_stands_alone(path: Path) -> None:
+    foreign = {name for name in _imports(path) if name not in sys.stdlib_module_names}
+    allowed = FOREIGN.get(path.name, CONTRACT if path.name.startswith(("contract", "catalogue")) else set())
+    assert foreign <= allowed
+
+
+# -- texts --------------------------------------------------------------------------------------------
+
+
+def test_nothing_names_the_machine_it_was_written_on() -> None:
+    """No home directory of somebody, no mark of unfinished work."""
+    home = re.compile(r"(?<![\w.~$}>:\\-])/(?:home|root|Users)/\w")
+    unfinished = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
+    found = []
+    for path in _sources():
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue
+        for number, line in enumerate(lines, 1):
+            if home.search(line) or unfinished.search(line):
+                found.append(f"{path.relative_to(CHECKOUT)}:{number}: {line.strip()}")
+    assert found == []
+
+
+def test_every_text_ends_in_a_line() -> None:
+    ends = {path.name: path.read_bytes()[-1:] for path in _sources() if path.suffix in (".py", ".yml", ".md")}
+    assert {name for name, end in ends.items() if end not in (b"\n", b"")} == set()
+
+
+def test_one_version_everywhere() -> None:
+    version = _load(CHECKOUT / "galaxy.yml")["version"]
+    assert f'version = "{version}"' in (CHECKOUT / "pyproject.toml").read_text("utf-8")
+    assert f"## {version}" in (CHECKOUT / "CHANGELOG.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_every_package_is_pinned_with_hashes(name: str) -> None:
+    text = (CHECKOUT / f"{name}.txt").read_text("utf-8")
+    blocks = re.split(r"\n(?=[a-z])", re.sub(r"(?m)^\s*#.*\n", "", text))
+    assert blocks
+    for block in blocks:
+        assert re.match(r"[a-z0-9-]+==\S+ ", block), block
+        assert "--hash=sha256:" in block, block
+    assert "://" not in text
+    for line in (CHECKOUT / f"{name}.in").read_text("utf-8").splitlines():
+        if wanted := re.match(r"[A-Za-z][\w-]*", line):
+            assert f"\n{wanted[0].lower()}==" in text, f"{wanted[0]} is not in the lock: make lock"
+
+
+def test_make_help_names_every_target() -> None:
+    shown = subprocess.run(["make"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    targets = re.search(r"^\.PHONY: (.*)$", (CHECKOUT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert targets
+    assert re.findall(r"^  make (\S+)", shown, re.MULTILINE) == targets[1].split()

@@ -1,0 +1,175 @@
+"""tools/setup on machines that lack something: PATH holds nothing but stand-ins for the system's programs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+ORDINARY = "bash cat cut dirname env grep ln mkdir mktemp readlink rm sha256sum tail"
+
+
+class Machine:
+    """A checkout and a PATH of its own. Programs that were called leave their arguments in `calls`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.checkout = folder / "checkout"
+        self.programs = folder / "bin"
+        self.calls_file = folder / "calls"
+        (self.checkout / "tools").mkdir(parents=True)
+        self.programs.mkdir()
+        shutil.copy(CHECKOUT / "tools" / "setup", self.checkout / "tools" / "setup")
+        shutil.copy(CHECKOUT / "requirements-dev.txt", self.checkout)
+        for name in ORDINARY.split():
+            (self.programs / name).symlink_to(str(shutil.which(name)))
+        self.program("git", "")
+        self.program("id", "echo 1000")
+        self.program("dpkg-query", "echo installed")
+        self.program("python3", f'exec {sys.executable} "$@"')
+
+    def program(self, name: str, body: str) -> None:
+        path = self.programs / name
+        path.write_text(f'#!/bin/bash\necho "{name} $*" >>{self.calls_file}\n{body}\n')
+        path.chmod(0o755)
+
+    def setup(self, *steps: str, **variables: str) -> tuple[int, str]:
+        self.calls_file.write_text("")
+        done = subprocess.run(
+            [self.checkout / "tools" / "setup", *steps],
+            env={"PATH": str(self.programs), "TMPDIR": str(self.folder), **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout == ""
+        return done.returncode, done.stderr
+
+    def calls(self, name: str) -> list[str]:
+        return [line for line in self.calls_file.read_text().splitlines() if line.startswith(f"{name} ")]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def _lacks_wine(machine: Machine) -> None:
+    machine.program("dpkg-query", '[[ $* == *wine* ]] && echo "not-installed" || echo installed')
+
+
+def test_nothing_is_said_when_nothing_is_missing(machine: Machine) -> None:
+    assert machine.setup("packages") == (0, "")
+
+
+def test_missing_packages_are_named_and_installed_with_sudo(machine: Machine) -> None:
+    _lacks_wine(machine)
+    machine.program("sudo", 'if [ "$1" = -n ]; then exit 1; fi; exec "$@"')
+    machine.program("apt-get", "")
+    assert machine.setup("packages") == (
+        0,
+        "sudo may ask for your password, only to install these packages.\n"
+        "Installing Debian packages: wine wine64\n",
+    )
+    assert machine.calls("apt-get") == [
+        "apt-get update",
+        "apt-get install -y --no-install-recommends wine wine64",
+    ]
+
+
+def test_root_needs_no_sudo(machine: Machine) -> None:
+    _lacks_wine(machine)
+    machine.program("id", "echo 0")
+    machine.program("apt-get", "")
+    assert machine.setup("packages") == (0, "Installing Debian packages: wine wine64\n")
+
+
+def test_without_sudo_the_missing_right_is_one_sentence(machine: Machine) -> None:
+    _lacks_wine(machine)
+    assert machine.setup("packages") == (
+        1,
+        "These Debian packages are missing and sudo is not installed: "
+        "as root, run apt-get install wine wine64\n",
+    )
+
+
+def test_apt_that_fails_is_told_with_its_reason(machine: Machine) -> None:
+    _lacks_wine(machine)
+    machine.program("id", "echo 0")
+    machine.program("apt-get", '[ "$1" = update ] || { echo "E: no space left"; exit 100; }')
+    code, text = machine.setup("packages")
+    assert code == 1
+    assert "E: no space left\napt-get could not install wine wine64; its whole output is in " in text
+
+
+def test_another_system_is_told_what_to_install(machine: Machine) -> None:
+    (machine.programs / "dpkg-query").unlink()
+    code, text = machine.setup("packages")
+    assert code == 1
+    assert text.startswith("This is not Debian or Ubuntu: install Python 3.11 to 3.13, Wine")
+
+
+def _python(machine: Machine, pip: str) -> None:
+    """A Python that answers questions and makes a .venv of one file, whose pip does `pip`."""
+    made = f'#!/bin/bash\\necho "pip $*" >>{machine.calls_file}\\n{pip}\\n'
+    machine.program(
+        "python3",
+        f'if [ "$1" = -c ]; then exec {sys.executable} "$@"; fi\n'
+        f"mkdir -p .venv/bin; printf '{made}' >.venv/bin/python; /bin/chmod +x .venv/bin/python",
+    )
+
+
+def test_a_second_run_finds_the_environment_ready(machine: Machine) -> None:
+    _python(machine, "exit 0")
+    code, text = machine.setup("venv")
+    assert (code, text[:11]) == (0, "Installing ")
+    assert "--require-hashes" in machine.calls("pip")[0]
+    assert machine.setup("venv") == (0, "")
+    assert machine.calls("pip") == []
+
+
+def test_a_new_lock_makes_a_new_environment(machine: Machine) -> None:
+    _python(machine, "exit 0")
+    machine.setup("venv")
+    with (machine.checkout / "requirements-dev.txt").open("a") as lock:
+        lock.write("another==1.0\n")
+    machine.setup("venv")
+    assert len(machine.calls("pip")) == 1
+
+
+def test_an_interrupted_installation_starts_again(machine: Machine) -> None:
+    _python(machine, "kill -INT $PPID; sleep 0.2; exit 130")
+    assert machine.setup("venv")[0] != 0
+    _python(machine, "exit 0")
+    assert machine.setup("venv")[0] == 0
+    assert len(machine.calls("pip")) == 1
+    assert machine.setup("venv") == (0, "")
+
+
+def test_pip_that_fails_is_told(machine: Machine) -> None:
+    _python(machine, "echo no route >&2; exit 1")
+    code, text = machine.setup("venv")
+    assert code == 1
+    assert "no route\npip could not install requirements-dev.txt" in text
+
+
+def test_an_unsupported_python_is_told(machine: Machine) -> None:
+    for name in ("python3", "python3.11", "python3.12", "python3.13"):
+        machine.program(name, "exit 1")
+    if Path("/usr/bin/python3").exists():
+        refusing = machine.checkout / "tools" / "setup"
+        refusing.write_text(refusing.read_text().replace(" /usr/bin/python3;", ";"))
+    code, text = machine.setup("venv")
+    assert code == 1
+    assert text.startswith("No Python 3.11 to 3.13 was found: install one")
+
+
+def test_the_collection_gets_its_folders(machine: Machine) -> None:
+    link = machine.checkout / "build/collections/ansible_collections/prosecours/backup"
+    for _ in range(2):
+        assert machine.setup("link") == (0, "")
+        assert link.samefile(machine.checkout)
