@@ -20,7 +20,7 @@ def plain(value: Any) -> Any:
     """A copy made of dict, list, str, int, float, bool and None only; dates and the like become text.
 
     ansible-core 2.19 hands over subclasses of them that carry their origin, and containers that template an
-    item when it is read: `type(x) is str` fails, `yaml.safe_dump` raises, json's encoder bypasses the laziness.
+    item when it is read: `type(x) is str` fails, `yaml.safe_dump` raises, json's encoder sees no laziness.
     """
     return json.loads(json.dumps(_read(value), default=str))
 
@@ -38,7 +38,7 @@ class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
 
     #: Ansible's argument spec (name -> type, required, default, ...), the same as in the documentation pair.
     ARGUMENTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    #: What goes wrong outside this program and has a sentence for the user; anything else is a bug, shown as one.
+    #: What goes wrong outside this program, with a sentence for the user; anything else is shown as a bug.
     EXPECTED: ClassVar[tuple[type[Exception], ...]] = (SessionError,)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -52,13 +52,13 @@ def _problem_of_form(path: str) -> Problem | None:
     if control := re.search(r"[\x00-\x1f\x7f]", path):
         return Problem(
             f"the path holds the control character {control.group()!r}",
-            r"Write the path without quotes: between double quotes YAML reads \b, \n and \t as such characters",
+            r"Write the path without quotes: between double quotes YAML reads \b or \n as such",
         )
     slashes = path.replace("/", "\\")
     if slashes.startswith("\\\\"):
         return Problem(
             "the path is a network or device path (UNC)",
-            r"Put it under the server that hosts the data, as a local path like D:\Data (shadow copies are local)",
+            r"Put it under the server that hosts the data, as a local path like D:\Data",
         )
     if re.fullmatch(r"[A-Za-z]:", path):
         return Problem(f"{path} is a drive without its root", f"Write {path.upper()}\\")
@@ -89,7 +89,7 @@ def _problem_of_names(path: str, *, pattern: bool) -> Problem | None:
                 "Write the real directory in place of the variable, or back up the directory above it",
             )
         if name in (".", ".."):
-            return Problem(f'the path holds "{name}"', "Write the path in full, from the drive to the directory")
+            return Problem(f'the path holds "{name}"', "Write the path in full, from the drive on")
         if name[-1] in " .":
             kind = "space" if name[-1] == " " else "dot"
             bare = name.rstrip(" .")

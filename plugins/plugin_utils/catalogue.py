@@ -1,0 +1,222 @@
+r"""Annexe 1 as data (C1): which directories a server's ticked boxes stand for, and what contradicts itself.
+
+The printed annex is catalogue.yml; `prosecours_catalogue_extra` adds boxes of the same shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from . import windows_paths
+from .contract_errors import one_of
+from .contract_files import Way
+from .contract_variables import Finding
+
+RACINE = "<racine>"
+SOFTWARE, VARIANTS, OFFICE = "prosecours_software", "prosecours_variants", "prosecours_office"
+EXTRA, ROOT = "prosecours_catalogue_extra", "prosecours_root"
+
+
+@dataclass(frozen=True)
+class BoxPath:
+    """One directory of a box, or one pattern of files; `when` and `unless` are variants or empty."""
+
+    path: str
+    kind: str = "directory"
+    when: str = ""
+    unless: str = ""
+
+    def applies(self, variants: Sequence[str]) -> bool:
+        """True if the box means this path on a server with these variants."""
+        return (not self.when or self.when in variants) and self.unless not in variants
+
+
+@dataclass(frozen=True)
+class Box:
+    """One line of Annexe 1 that can be ticked."""
+
+    id: str
+    printed: str
+    paths: tuple[BoxPath, ...]
+    requires: str = ""
+
+    @property
+    def variants(self) -> set[str]:
+        """The variants that change something for this box."""
+        return {name for path in self.paths for name in (path.when, path.unless)} | {self.requires} - {""}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Something known of a server, which changes what a box means."""
+
+    id: str
+    printed: str
+    excludes: tuple[str, ...] = ()
+
+
+class Catalogue(NamedTuple):
+    """The boxes and variants by id, in the order of the annex."""
+
+    boxes: Mapping[str, Box]
+    variants: Mapping[str, Variant]
+
+
+class Entry(NamedTuple):
+    """One path of the perimeter, and the box that it comes from ("office" for those written by hand)."""
+
+    box: str
+    path: str
+    kind: str
+    way: Way
+
+
+@cache
+def annexe_1() -> Catalogue:
+    """The catalogue as printed in the contract."""
+    data = yaml.safe_load(Path(__file__).with_name("catalogue.yml").read_text(encoding="utf-8"))
+    variants = (
+        Variant(item["id"], item["printed"], tuple(item.get("excludes", ()))) for item in data["variants"]
+    )
+    return Catalogue(_by_id(map(_box, data["boxes"])), {variant.id: variant for variant in variants})
+
+
+def _box(data: Mapping[str, Any]) -> Box:
+    paths = tuple(BoxPath(**path) for path in data["paths"])
+    return Box(data["id"], data["printed"], paths, data.get("requires", ""))
+
+
+def _by_id(boxes: Iterator[Box]) -> dict[str, Box]:
+    return {box.id: box for box in boxes}
+
+
+def extended(extra: Sequence[Mapping[str, Any]]) -> tuple[Catalogue, list[Finding]]:
+    """The catalogue with the boxes of prosecours_catalogue_extra (valid by the schema), and what is wrong with them."""
+    boxes, variants = dict(annexe_1().boxes), annexe_1().variants
+    findings: list[Finding] = []
+    for index, data in enumerate(extra):
+        box = _box(data)
+        if box.id in boxes:
+            findings.append(
+                Finding((EXTRA, index, "id"), f'the box "{box.id}" exists already', "Give it another id")
+            )
+            continue
+        boxes[box.id] = box
+        if box.requires and box.requires not in variants:
+            problem = f'the variant "{box.requires}" is unknown'
+            findings.append(
+                Finding((EXTRA, index, "requires"), problem, one_of(box.requires, list(variants)))
+            )
+        for number, path in enumerate(box.paths):
+            way = (EXTRA, index, "paths", number)
+            for field in ("when", "unless"):
+                name = getattr(path, field)
+                if name and name not in variants:
+                    problem = f'the variant "{name}" is unknown'
+                    findings.append(Finding((*way, field), problem, one_of(name, list(variants))))
+            written = path.path.replace(RACINE, "D:", 1) if path.path.startswith(RACINE) else path.path
+            if found := windows_paths.problem(written, pattern=path.kind == "pattern"):
+                findings.append(Finding((*way, "path"), found.what, found.remedy))
+    return Catalogue(boxes, variants), findings
+
+
+def perimeter(values: Mapping[str, Any]) -> tuple[list[Entry], list[Finding]]:
+    """The paths of one server in the order of the annex, then the office directories; and what is wrong.
+
+    `values` are the variables with defaults; one that was found wrong is not in it, and is not found wrong again.
+    """
+    catalogue, findings = extended(values.get(EXTRA, []))
+    software, variants = values.get(SOFTWARE, []), values.get(VARIANTS, [])
+    findings += _unknown(SOFTWARE, "box", software, list(catalogue.boxes))
+    findings += _unknown(VARIANTS, "variant", variants, list(catalogue.variants))
+    ticked = [box for box in catalogue.boxes.values() if box.id in software]
+    if SOFTWARE in values and VARIANTS in values:
+        findings += _contradictions(catalogue, software, ticked, variants)
+    entries: list[Entry] = []
+    for box in ticked:
+        way: Way = (SOFTWARE, software.index(box.id))
+        paths = [path for path in box.paths if path.applies(variants)]
+        if ROOT in values and values[ROOT] is None and any(path.path.startswith(RACINE) for path in paths):
+            problem = f'the box "{box.id}" is ticked, but <racine> is not known'
+            findings.append(
+                Finding((ROOT,), problem, r"Write the root of the software, like prosecours_root: D:\ ")
+            )
+            values = {name: value for name, value in values.items() if name != ROOT}
+        for path in paths:
+            if path.path.startswith(RACINE) and values.get(ROOT) is None:
+                continue
+            written = path.path.replace(RACINE, values.get(ROOT) or "", 1)
+            entries.append(Entry(box.id, windows_paths.normalise(written), path.kind, way))
+    for index, path in enumerate(values.get(OFFICE, [])):
+        entries.append(Entry("office", windows_paths.normalise(path), "directory", (OFFICE, index)))
+    if not software and not values.get(OFFICE, [None]) and SOFTWARE in values:
+        remedy = f"Tick boxes in {SOFTWARE}, write directories in {OFFICE}, or remove the server"
+        findings.append(Finding((SOFTWARE,), "nothing is backed up on this server", remedy))
+    return entries, findings + list(_overlaps(entries))
+
+
+def _unknown(name: str, noun: str, chosen: Sequence[str], known: Sequence[str]) -> Iterator[Finding]:
+    for index, item in enumerate(chosen):
+        if item not in known:
+            yield Finding((name, index), f'the {noun} "{item}" is unknown', one_of(item, known))
+
+
+def _contradictions(
+    catalogue: Catalogue, software: Sequence[str], ticked: Sequence[Box], variants: Sequence[str]
+) -> Iterator[Finding]:
+    for box in ticked:
+        if box.requires and box.requires not in variants:
+            printed = catalogue.variants[box.requires].printed if box.requires in catalogue.variants else ""
+            yield Finding(
+                (SOFTWARE, software.index(box.id)),
+                f'the box "{box.id}" may be ticked only with the variant "{box.requires}" ({printed})',
+                f'Add "{box.requires}" to {VARIANTS} if it is true of this server, else untick the box',
+            )
+    used = {name for box in ticked for name in box.variants}
+    all_known = all(box in catalogue.boxes for box in software)
+    for index, name in enumerate(variants):
+        if name not in catalogue.variants:
+            continue
+        for other in catalogue.variants[name].excludes:
+            if other in variants[:index]:
+                problem = f'"{name}" and "{other}" cannot both be true of one server'
+                yield Finding((VARIANTS, index), problem, "Keep the one that is true")
+        if name not in used and all_known:
+            boxes = ", ".join(box.id for box in catalogue.boxes.values() if name in box.variants)
+            problem = f'the variant "{name}" changes nothing: no ticked box depends on it'
+            yield Finding((VARIANTS, index), problem, f"Remove it, or tick the box that it is for: {boxes}")
+
+
+def _overlaps(entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Paths that are the same or lie one inside the other: their files would count twice in the volume (C15)."""
+    for index, entry in enumerate(entries):
+        for other in entries[:index]:
+            if windows_paths.same(entry.path, other.path):
+                problem = f"{entry.path} is in the perimeter twice, also {_from(other)}"
+                yield Finding(entry.way, problem, "Keep one of the two")
+            elif windows_paths.inside(entry.path, other.path):
+                yield _inside(entry, entry, other)
+            elif windows_paths.inside(other.path, entry.path):
+                yield _inside(entry, other, entry)
+
+
+def _inside(at: Entry, inner: Entry, outer: Entry) -> Finding:
+    other = outer if at is inner else inner
+    problem = f"{inner.path} lies inside {outer.path}, which would back it up twice ({_from(other)})"
+    return Finding(
+        at.way, problem, f"Remove {inner.path}, or name only the other directories of {outer.path}"
+    )
+
+
+def _from(entry: Entry) -> str:
+    return (
+        f"as entry {int(entry.way[1]) + 1} of {entry.way[0]}"
+        if entry.box == "office"
+        else f'by the box "{entry.box}"'
+    )
