@@ -1,4 +1,4 @@
-"""Logins of a lab host: Basic for each request, NTLM (bare or in SPNEGO) for each connection, with its sealing.
+"""Logins of a lab host: Basic for each request, NTLM (bare or in SPNEGO) for each connection; and sealing.
 
 Message encryption is MS-WSMV 2.2.9.1: a multipart body whose second part is a signature and the sealed SOAP.
 """

@@ -74,7 +74,7 @@ class Command:
     pending: Future[None] | None = None
     ended: bool = False  # its input was closed by End="true"
     stdin_bytes: int = 0
-    # With WINRS_CONSOLEMODE_STDIN the input is a console's: ^Z ends it. FALSE, the default, leaves bytes alone.
+    # WINRS_CONSOLEMODE_STDIN: the input is a console's, ^Z ends it. FALSE, the default, leaves bytes alone.
     console_input: bool = False
     exit_code: int | None = None
     backlog: list[tuple[str, bytes]] = field(
@@ -273,7 +273,7 @@ class Shells:
         return f"<rsp:ReceiveResponse>{streams}{state}</rsp:ReceiveResponse>"
 
     def _gather(self, command: Command, request: Request) -> list[tuple[str, bytes]]:
-        """Output of one Receive: waits up to OperationTimeout for the first bytes, then while more follows."""
+        """Output of one Receive: waits up to OperationTimeout for the first bytes, then as more follows."""
         # Base64 takes 4 bytes for 3; 4 KB are left for the envelope.
         room = (min(request.max_envelope, self._limits.envelope) - 4096) * 3 // 4
         gathered, command.backlog = command.backlog, []
