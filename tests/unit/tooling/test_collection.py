@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,22 @@ def test_every_package_is_pinned_with_hashes(name: str) -> None:
     for line in (CHECKOUT / f"{name}.in").read_text("utf-8").splitlines():
         if wanted := re.match(r"[A-Za-z][\w-]*", line):
             assert f"\n{wanted[0].lower()}==" in text, f"{wanted[0]} is not in the lock: make lock"
+
+
+def test_everything_that_is_imported_is_pinned() -> None:
+    distributions = packages_distributions()
+    pinned = {
+        line.split("==")[0] for line in (CHECKOUT / "requirements-dev.txt").read_text("utf-8").splitlines()
+    }
+    sources = [path for path in _sources() if path.suffix == ".py"]
+    own = {path.stem for path in sources} | {path.parent.name for path in sources} | {"ansible_collections"}
+    imported = {name for path in sources for name in _imports(path)} - sys.stdlib_module_names - own
+    names = {name: {_normal(entry) for entry in distributions.get(name, [])} for name in imported}
+    assert {name for name, found in names.items() if not found & pinned} == set()
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_make_help_names_every_target() -> None:
