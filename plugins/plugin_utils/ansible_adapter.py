@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 
 from .session import SessionError
@@ -31,6 +34,26 @@ def _read(value: Any) -> Any:
     if isinstance(value, (list, tuple, set)):
         return [_read(item) for item in value]
     return value
+
+
+def resolve(hostvars: Mapping[str, Any], host: str, *wanted: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """A host's variables that begin with one of `wanted`: name -> plain value; name -> why it has none.
+
+    One template that fails costs one variable, not all.
+    """
+    variables, values, failures = hostvars[host], {}, {}
+    for name in variables:
+        if name.startswith(wanted):
+            try:
+                values[str(name)] = plain(variables[name])
+            except AnsibleError as error:
+                failures[str(name)] = str(error)
+    return values, failures
+
+
+def read_text(loader: DataLoader, path: Path) -> str:
+    """The text of a file (UTF-8), decrypted if a vault holds it; raises AnsibleError."""
+    return str(plain(loader.get_text_file_contents(str(path))))
 
 
 class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no types

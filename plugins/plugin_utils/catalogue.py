@@ -49,7 +49,7 @@ class Box:
     @property
     def variants(self) -> set[str]:
         """The variants that change something for this box."""
-        return {name for path in self.paths for name in (path.when, path.unless)} | {self.requires} - {""}
+        return {self.requires, *(name for path in self.paths for name in (path.when, path.unless))} - {""}
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _by_id(boxes: Iterator[Box]) -> dict[str, Box]:
 
 
 def extended(extra: Sequence[Mapping[str, Any]]) -> tuple[Catalogue, list[Finding]]:
-    """The catalogue with the boxes of prosecours_catalogue_extra (valid by the schema), and what is wrong with them."""
+    """The catalogue with the boxes of prosecours_catalogue_extra (valid by the schema); and what is wrong."""
     boxes, variants = dict(annexe_1().boxes), annexe_1().variants
     findings: list[Finding] = []
     for index, data in enumerate(extra):
@@ -129,36 +129,37 @@ def extended(extra: Sequence[Mapping[str, Any]]) -> tuple[Catalogue, list[Findin
 def perimeter(values: Mapping[str, Any]) -> tuple[list[Entry], list[Finding]]:
     """The paths of one server in the order of the annex, then the office directories; and what is wrong.
 
-    `values` are the variables with defaults; one that was found wrong is not in it, and is not found wrong again.
+    `values` are the variables with defaults, without those of a wrong type. Paths that Windows refuses are
+    left out: they have been found already.
     """
     catalogue, findings = extended(values.get(EXTRA, []))
-    software, variants = values.get(SOFTWARE, []), values.get(VARIANTS, [])
+    software, variants, office = (values.get(name, []) for name in (SOFTWARE, VARIANTS, OFFICE))
     findings += _unknown(SOFTWARE, "box", software, list(catalogue.boxes))
     findings += _unknown(VARIANTS, "variant", variants, list(catalogue.variants))
     ticked = [box for box in catalogue.boxes.values() if box.id in software]
     if SOFTWARE in values and VARIANTS in values:
         findings += _contradictions(catalogue, software, ticked, variants)
-    entries: list[Entry] = []
-    for box in ticked:
-        way: Way = (SOFTWARE, software.index(box.id))
-        paths = [path for path in box.paths if path.applies(variants)]
-        if ROOT in values and values[ROOT] is None and any(path.path.startswith(RACINE) for path in paths):
-            problem = f'the box "{box.id}" is ticked, but <racine> is not known'
-            findings.append(
-                Finding((ROOT,), problem, r"Write the root of the software, like prosecours_root: D:\ ")
-            )
-            values = {name: value for name, value in values.items() if name != ROOT}
-        for path in paths:
-            if path.path.startswith(RACINE) and values.get(ROOT) is None:
-                continue
-            written = path.path.replace(RACINE, values.get(ROOT) or "", 1)
-            entries.append(Entry(box.id, windows_paths.normalise(written), path.kind, way))
-    for index, path in enumerate(values.get(OFFICE, [])):
-        entries.append(Entry("office", windows_paths.normalise(path), "directory", (OFFICE, index)))
-    if not software and not values.get(OFFICE, [None]) and SOFTWARE in values:
+    if SOFTWARE in values and OFFICE in values and not software and not office:
         remedy = f"Tick boxes in {SOFTWARE}, write directories in {OFFICE}, or remove the server"
         findings.append(Finding((SOFTWARE,), "nothing is backed up on this server", remedy))
-    return entries, findings + list(_overlaps(entries))
+
+    chosen = [(box, path) for box in ticked for path in box.paths if path.applies(variants)]
+    below_root = [box.id for box, path in chosen if path.path.startswith(RACINE)]
+    if below_root and ROOT in values and values[ROOT] is None:
+        problem = f"{RACINE} is missing, and {', '.join(dict.fromkeys(below_root))} lie below it"
+        findings.append(Finding((ROOT,), problem, "Add the root of the provider's software, like D:\\"))
+    root = values.get(ROOT) or ""
+    entries = [
+        Entry(box.id, path.path.replace(RACINE, root, 1), path.kind, (SOFTWARE, software.index(box.id)))
+        for box, path in chosen
+    ]
+    entries += [Entry("office", path, "directory", (OFFICE, index)) for index, path in enumerate(office)]
+    legal = [
+        entry._replace(path=windows_paths.normalise(entry.path))
+        for entry in entries
+        if not windows_paths.problem(entry.path, pattern=entry.kind == "pattern")
+    ]
+    return legal, findings + list(_overlaps(legal))
 
 
 def _unknown(name: str, noun: str, chosen: Sequence[str], known: Sequence[str]) -> Iterator[Finding]:
@@ -194,7 +195,7 @@ def _contradictions(
 
 
 def _overlaps(entries: Sequence[Entry]) -> Iterator[Finding]:
-    """Paths that are the same or lie one inside the other: their files would count twice in the volume (C15)."""
+    """Paths that are the same or lie inside one another: files would count twice in the volume (C15)."""
     for index, entry in enumerate(entries):
         for other in entries[:index]:
             if windows_paths.same(entry.path, other.path):

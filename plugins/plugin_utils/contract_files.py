@@ -100,17 +100,16 @@ class Files:
         self.scopes.setdefault((scope.kind, scope.name), []).append(scope)
 
 
-def find(sources: Sequence[Path]) -> Iterator[Path]:
-    """The YAML files that Ansible reads for inventory sources, variable folders included, in its order."""
+def find(sources: Sequence[Path], playbook: Path) -> Iterator[Path]:
+    """The YAML files that Ansible reads for an inventory, then for a playbook's folder, in its order."""
     for source in sources:
         if source.is_dir():
             yield from (path for path in _below(source) if not _of_variables(path, source))
-    for source in sources:
-        folder = source if source.is_dir() else source.parent
-        if not source.is_dir():
+        elif source.is_file():
             yield source
+    for source in (*sources, playbook):
         for name in VARIABLE_FOLDERS:
-            yield from _below(folder / name)
+            yield from _below((source if source.is_dir() else source.parent) / name)
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """Layers 2 and 3 of the contract's validation: each variable by itself, its type, then its value.
 
 The types, defaults and limits are those of schemas/client.schema.json, which editors use too. What a schema
-cannot say well (Windows paths, e-mail, telephone) is checked here. What the schema marks writeOnly is never printed.
+cannot say well (Windows paths, e-mail, telephone) is checked here. A value marked writeOnly is never printed.
 """
 
 from __future__ import annotations
@@ -90,22 +90,22 @@ def unknown(names: Iterable[str], known: Sequence[str]) -> Iterator[Finding]:
 
 
 def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
-    """Values (plain, resolved) -> values with defaults, without the wrong ones; and what is wrong with those.
+    """Values (plain, resolved) -> values with defaults, without those of a wrong type; and what is wrong.
 
     A variable without value (`prosecours_options:`) counts as not given.
     """
-    good: dict[str, Any] = {}
+    typed: dict[str, Any] = {}
     findings: list[Finding] = []
     for name, variable in variables().items():
         value = given.get(name)
         if value is None:
-            good[name] = variable.default
-            continue
-        mistakes = list(_type_mistakes(variable, value)) or list(_value_mistakes(name, value))
-        findings += mistakes
-        if not mistakes:
-            good[name] = value
-    return good, findings
+            typed[name] = variable.default
+        elif mistakes := list(_type_mistakes(variable, value)):
+            findings += mistakes
+        else:
+            typed[name] = value
+            findings += _value_mistakes(name, value)
+    return typed, findings
 
 
 def missing(given: Mapping[str, Any]) -> Iterator[Finding]:

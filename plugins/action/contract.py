@@ -1,0 +1,36 @@
+"""The contract of every server, or all errors of the inventory; documented in plugins/modules/contract.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..plugin_utils import contract
+from ..plugin_utils.ansible_adapter import CoreAction, read_text, resolve
+from ..plugin_utils.contract_errors import listing, summary
+from ..plugin_utils.contract_files import CLIENTS
+
+
+class ActionModule(CoreAction):
+    """Reads and validates on the controller; no host is touched."""
+
+    _requires_connection = False
+
+    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The result's `clients` and `hosts`; with errors, their list is shown and counted."""
+        hosts = variables["groups"].get(CLIENTS, [])
+        resolved = {
+            host: contract.Resolved(
+                *resolve(variables["hostvars"], host, "prosecours_", "ansible_host", "ansible_port")
+            )
+            for host in hosts
+        }
+        sources = [Path(str(source)) for source in variables["ansible_inventory_sources"]]
+        playbook = Path(str(variables["playbook_dir"]))
+        found = contract.load(sources, playbook, lambda path: read_text(self._loader, path), resolved)
+        if found.errors:
+            # Ansible prints a failed result twice, and by default as escaped JSON: no place for a list.
+            self._display.display("\n" + listing(found.errors, Path.cwd()), color="red", stderr=True)
+            return {"failed": True, "msg": f"{summary(found.errors)}, listed above. No server was touched."}
+        return {"changed": False, "clients": found.clients, "hosts": found.hosts}
