@@ -182,7 +182,7 @@ class _ClientFile:
                 children = self._mapping(value, "children holds no client", _line(key))
             elif key.value == "vars" and isinstance(value, yaml.MappingNode):
                 remedy = (
-                    "Move what all clients share to group_vars/all.yml, and the rest below the client's vars"
+                    "Move what all clients share to group_vars/prosecours_clients.yml, and the rest below the client's vars"
                 )
                 self._error(_line(key), "", f"vars of {CLIENTS} would change every client", remedy)
             else:
