@@ -10,6 +10,7 @@ from ..plugin_utils import preflight
 from ..plugin_utils.ansible_adapter import CoreAction
 from ..plugin_utils.winrm_session import WinRMSession
 
+_COLOURS = {"blocked": "red", "warned": "yellow", "ready": None}
 _TEXT = {"type": "str", "default": ""}
 
 
@@ -42,7 +43,13 @@ class ActionModule(CoreAction):
             report = preflight.inspect(session, contract, look, arguments["timeout"])
         except preflight.FAILURES as error:
             report = preflight.unreached(contract, error, datetime.now(UTC))
-        self._display.display(report.table())
+        self._display.display(report.table(), color=_COLOURS[report.verdict])
         target = preflight.write(report, arguments["report_directory"])
-        result = {"changed": False, "report": report.data(), "path": str(target)}
+        # The report itself stays in its file: Ansible would print all of it again for a server that fails.
+        result = {
+            "changed": False,
+            "verdict": report.verdict,
+            "perimeter_bytes": report.case.facts.size if report.case else 0,
+            "path": str(target),
+        }
         return {**result, "failed": True, "msg": report.refusal} if report.refusal else result

@@ -521,9 +521,9 @@ class Report:
 
     @property
     def refusal(self) -> str:
-        """All that blocks, with remedies, in one text; empty when nothing does."""
-        blocking = [finding for finding in self.findings if finding.severity == BLOCKS]
-        return " ".join(f"{_sentence(finding.sentence)} {_sentence(finding.remedy)}" for finding in blocking)
+        """All that blocks, in one text; empty when nothing does. The remedies are in the table."""
+        blocking = [_sentence(finding.sentence) for finding in self.findings if finding.severity == BLOCKS]
+        return " ".join([*blocking, "The table above says what to do."]) if blocking else ""
 
     def table(self) -> str:
         """The table for people: one line per row, then what each finding says and what to do about it."""

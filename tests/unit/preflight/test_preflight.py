@@ -328,7 +328,8 @@ def test_reports_follow_their_schema_and_hold_no_secret(report: preflight.Report
 
 def test_a_host_that_cannot_be_asked_has_the_same_kind_of_report(tmp_path: Path) -> None:
     report = preflight.unreached(CONTRACT, Unreachable("moulin-srv1", "no answer", "Check the name"), NOW)
-    assert report.refusal == "No answer. Check the name."
+    assert report.refusal == "No answer. The table above says what to do."
+    assert "STOP (C2): No answer. Check the name." in report.table()
     path = preflight.write(report, str(tmp_path))
     assert path == tmp_path / "preflight" / "moulin-srv1.json"
     assert json.loads(path.read_text())["verdict"] == "blocked"

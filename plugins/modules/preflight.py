@@ -1,0 +1,101 @@
+"""Documentation of the action plugin of the same name; it runs on the controller, over the winrm
+connection."""
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: See whether a Windows server can be deployed
+version_added: 0.1.0
+description:
+  - Looks at one server in one session and, when nothing is wrong, with one command - rights, Windows version,
+    tar.exe, clock, free disk, every entry of the perimeter and its size, way to the repository.
+  - Changes nothing on the server, and is never C(changed). A small temporary file holds the answers for the
+    time of the command.
+  - Prints one table for people, writes one JSON report for programs, and fails with all blocking findings at
+    once. A server that cannot be asked gives the same kind of report.
+  - >-
+    Before the first backup, and when the contract does not tell the rate of the link, a second command
+    measures it: the server prints a system file of about 2 MB. This is a lower bound of the upload rate.
+  - >-
+    The password of the repository goes to curl.exe on standard input, and only when the certificate can be
+    checked: by an authority that Windows knows, or by the authority of the contract once the agent has put it
+    on the server.
+options:
+  contract:
+    description: The contract of this server, as RV(prosecours.backup.contract#module:hosts) holds it.
+    type: dict
+    required: true
+  repository:
+    description: The client's repository.
+    type: dict
+    required: true
+    suboptions:
+      url:
+        description: As restic writes it, for example V(rest:https://backup.example:8000/client/).
+        type: str
+        required: true
+      username:
+        description: Login at the repository's server.
+        type: str
+        default: ""
+      password:
+        description: Password of that login.
+        type: str
+        default: ""
+      ca:
+        description: Authority of the repository's certificate in PEM, if it is not a public one.
+        type: str
+        default: ""
+  folder:
+    description: Where the agent is, or will be, on the server.
+    type: str
+    default: C:\Program Files\ProSecours
+  report_directory:
+    description: Where the report is written on the controller, in a folder V(preflight).
+    type: str
+    default: build/reports
+  timeout:
+    description: Seconds that each command may take.
+    type: int
+    default: 900
+attributes:
+  check_mode:
+    support: full
+    description: The action never changes anything.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+seealso:
+  - module: prosecours.backup.contract
+  - module: prosecours.backup.agent
+author:
+  - Pro Secours maintainers
+"""
+
+EXAMPLES = r"""
+- name: Look at the server before anything is changed
+  prosecours.backup.preflight:
+    contract: "{{ contract_result.hosts[inventory_hostname] }}"
+    repository:
+      url: "{{ prosecours_repository_url }}"
+      username: "{{ prosecours_repository_username }}"
+      password: "{{ prosecours_repository_password }}"
+  register: preflight_result
+"""
+
+RETURN = r"""
+verdict:
+  description: V(blocked) when a finding blocks, V(warned) when one warns, else V(ready).
+  returned: always
+  type: str
+  sample: warned
+perimeter_bytes:
+  description: Size of this server's perimeter as far as it could be read.
+  returned: always
+  type: int
+  sample: 34210988032
+path:
+  description: The report on the controller, as C(schemas/preflight.schema.json) describes it.
+  returned: always
+  type: str
+  sample: build/reports/preflight/moulin-srv1.json
+"""
