@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils import preflight, preflight_facts
+from ansible_collections.prosecours.backup.plugins.plugin_utils import (
+    preflight,
+    preflight_checks,
+    preflight_facts,
+)
 from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight_facts import (
     Entry,
     EntryFacts,
@@ -63,10 +67,12 @@ GOOD = Facts(
 )
 
 
-def case(facts: Facts = GOOD, contract: dict[str, Any] | None = None, **repository: str) -> preflight.Case:
+def case(
+    facts: Facts = GOOD, contract: dict[str, Any] | None = None, **repository: str
+) -> preflight_checks.Case:
     whole = {**CONTRACT, **(contract or {})}
-    look = preflight.wanted(whole, {**REPOSITORY, **repository}, r"C:\Program Files\ProSecours")
-    return preflight.Case(whole, look, facts)
+    look = preflight.wanted(whole, REPOSITORY, r"C:\Program Files\ProSecours")
+    return preflight_checks.Case(whole, look, facts)
 
 
 def findings(facts: Facts = GOOD, contract: dict[str, Any] | None = None) -> dict[str, str]:
@@ -180,14 +186,14 @@ def test_over_the_volume_names_the_largest_directories() -> None:
 def test_hours_of_the_first_backup(
     contract: dict[str, Any], rate: Rate | None, hours: float, basis: str
 ) -> None:
-    estimate = preflight.first_backup(case(replace(GOOD, rate=rate), contract))
+    estimate = preflight_checks.first_backup(case(replace(GOOD, rate=rate), contract))
     assert estimate is not None
     assert estimate.hours == pytest.approx(hours)
     assert estimate.basis == basis
 
 
 def test_no_rate_is_no_estimate() -> None:
-    assert preflight.first_backup(case(GOOD, {"uplink_mbit": None})) is None
+    assert preflight_checks.first_backup(case(GOOD, {"uplink_mbit": None})) is None
 
 
 # One session --------------------------------------------------------------------------------------------
