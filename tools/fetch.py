@@ -18,7 +18,6 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("wanted", nargs="+", metavar="PROGRAM/SYSTEM/PROCESSOR[@VERSION]")
-    parser.add_argument("--quiet", action="store_true", help="print no paths")
     arguments = parser.parse_args()
     try:
         for wanted in arguments.wanted:
@@ -28,8 +27,7 @@ def main() -> int:
             binary = binaries.obtain(
                 entry, binaries.default_cache(), lambda text: print(text, file=sys.stderr, flush=True)
             )
-            if not arguments.quiet:
-                print(binary.path)
+            print(binary.path)
     except binaries.BinaryError as error:
         print(error, file=sys.stderr)
         return 1
