@@ -237,12 +237,13 @@ def tree(output: bytes) -> tuple[Tree | None, int | None]:
     """The totals of a robocopy summary (rows: directories, files, bytes; first column: total), else its
     error code.
 
-    A directory below that refuses to be read leaves an error line and the summary still comes: it is counted.
+    A directory that refuses to be read leaves an error line and the summary still comes: below, it is
+    counted; at the top, nothing was read.
     """
     text = decode(output)
     errors = [int(code, 16) for code in _ERROR.findall(text)]
     rows = [[int(number) for number in row.split()] for row in _ROW.findall(text)]
-    if len(rows) != 3:
+    if len(rows) != 3 or (errors and rows[0][0] <= 1 and rows[1][0] == 0):
         return None, errors[0] if errors else None
     return Tree(rows[0][0], rows[1][0], rows[2][0], len(errors)), None
 

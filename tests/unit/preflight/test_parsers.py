@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils import preflight_facts as facts
@@ -121,6 +122,11 @@ def test_summary_of_robocopy(encoding: str) -> None:
 def test_a_directory_that_refuses_is_counted() -> None:
     found, _ = facts.tree((REFUSED_BELOW * 2 + SUMMARY).encode())
     assert found == facts.Tree(12, 340, 123456789012, unreadable=2)
+
+
+def test_a_directory_that_refuses_at_the_top_has_no_size() -> None:
+    empty = re.sub(r"(?m)^(.*?:)(?: +\d+){6}", r"\1 0 0 0 0 0 0", SUMMARY).replace("0", "1", 1)
+    assert facts.tree((REFUSED_BELOW + empty).encode()) == (None, 5)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
