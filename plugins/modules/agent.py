@@ -1,0 +1,147 @@
+"""Documentation of the action plugin of the same name; it runs on the controller, over the winrm
+connection."""
+
+DOCUMENTATION = r"""
+module: agent
+short_description: Deploy, upgrade or repair the backup agent of a Windows server
+version_added: 0.1.0
+description:
+  - Brings the agent's folder, its rights, restic.exe, configuration, credentials, repository and scheduled
+    task to the state that the contract asks for, and names what it changes or repairs (C4, C6, C12).
+  - Needs one session and, when nothing has to change, one command. No PowerShell, except for the delivery to
+    Windows Server 2016, which has no tar.exe.
+  - Everything is staged and verified on the server, and the repository opened, before anything in place is
+    replaced; the replacement is one step, under the lock that a running backup holds. After an interruption
+    anywhere, the next run converges.
+  - A repository that another password opens, or another one than this server has used so far, is refused.
+  - Passwords travel on standard input only, and are shown as V(***) in the diff.
+options:
+  contract:
+    description: The contract of this server, as RV(prosecours.backup.contract#module:hosts) holds it.
+    type: dict
+    required: true
+  repository:
+    description: The client's repository.
+    type: dict
+    required: true
+    suboptions:
+      url:
+        description: As restic writes it, for example V(rest:https://backup.example:8000/client/).
+        type: str
+        required: true
+      username:
+        description: Login at the repository's server.
+        type: str
+        required: true
+      password:
+        description: Password of that login.
+        type: str
+        required: true
+      encryption_password:
+        description: Password that encrypts the client's data. Nothing replaces it when it is lost.
+        type: str
+        required: true
+      ca:
+        description: Authority of the repository's certificate in PEM, if it is not a public one.
+        type: str
+        default: ""
+  restic:
+    description: restic.exe on the controller, as M(prosecours.backup.binary) returns it.
+    type: dict
+    required: true
+    suboptions:
+      path:
+        description: Path on the controller.
+        type: str
+        required: true
+      version:
+        description: Version that it must say it has.
+        type: str
+        required: true
+      sha256:
+        description: SHA-256 that it must have; may be missing in check mode, when it is still to be fetched.
+        type: str
+  folder:
+    description: The agent's folder on the server. Only administrators should be able to create it.
+    type: str
+    default: C:\Program Files\ProSecours
+  wait:
+    description: Seconds to wait for a running backup to end before files are replaced.
+    type: int
+    default: 600
+  first_backup:
+    description: Whether the first backup is started at once or left to the task's next start.
+    type: str
+    choices: [night, now]
+    default: night
+  attempts:
+    description: How many times a backup that fails is tried in all.
+    type: int
+    default: 3
+  retry_minutes:
+    description: Minutes between two attempts.
+    type: int
+    default: 10
+  time_limit_hours:
+    description: Hours after which Windows ends a backup that hangs. A first backup may take 48.
+    type: int
+    default: 72
+  log_days:
+    description: Days that the log of a run is kept; at most twice as many logs are.
+    type: int
+    default: 30
+  log_kib:
+    description: Size over which a log is cut down to restic's summary.
+    type: int
+    default: 1024
+attributes:
+  check_mode:
+    description: Can run in check mode and say what it would do.
+    support: full
+  diff_mode:
+    description: Shows what was observed and what is planned, for each resource.
+    support: full
+author:
+  - Pro Secours maintainers (@prosecours)
+"""
+
+EXAMPLES = r"""
+- name: Deploy the agent
+  prosecours.backup.agent:
+    contract: "{{ contract_result.hosts[inventory_hostname] }}"
+    repository:
+      url: "{{ prosecours_repository_url }}"
+      username: "{{ prosecours_repository_username }}"
+      password: "{{ prosecours_repository_password }}"
+      encryption_password: "{{ prosecours_encryption_password }}"
+    restic: "{{ agent_restic }}"
+"""
+
+RETURN = r"""
+changes:
+  description: What was changed or repaired, or would be in check mode, one short sentence each.
+  returned: success
+  type: list
+  elements: str
+  sample: ["task \\ProSecours\\Sauvegarde was altered (disabled), registered anew"]
+status:
+  description: >-
+    The last backup as the server recorded it - times in UTC, restic's exit code and summary, attempts,
+    number of errors, the entries of the perimeter that were missing, and whether it was degraded (no shadow
+    copy). Null before the first one.
+  returned: success
+  type: dict
+running:
+  description: Whether a backup is running.
+  returned: success
+  type: bool
+repository_id:
+  description: The id of the repository that the server backs up to; empty before it was opened.
+  returned: success
+  type: str
+starts_at:
+  description: When the task starts every day, in the server's local time, as HH:MM.
+  returned: success
+  type: str
+  sample: "22:37"
+"""

@@ -1,0 +1,77 @@
+"""The agent on one host, from arguments to result: facts -> plan -> apply -> report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .agent_apply import AgentError, apply, observe
+from .agent_desired import Binary, Desired, Request, Secret, UnusableError, desired
+from .agent_facts import Facts
+from .agent_plan import Change, plan
+from .command_line import CannotQuote
+from .session import Session, SessionError
+
+FAILURES = (SessionError, AgentError, UnusableError, CannotQuote)
+"""What may go wrong outside this program; each says what to do."""
+
+
+def request_from(arguments: Mapping[str, Any]) -> Request:
+    """The action's arguments (see `plugins/modules/agent.py`) as a request; passwords become secrets here."""
+    repository, restic = arguments["repository"], arguments["restic"]
+    return Request(
+        contract=arguments["contract"],
+        url=repository["url"],
+        username=repository["username"],
+        http_password=Secret(repository["password"]),
+        encryption_password=Secret(repository["encryption_password"]),
+        ca=repository.get("ca") or "",
+        binary=Binary(restic["path"], restic["version"], (restic.get("sha256") or "").lower()),
+        folder=arguments["folder"].rstrip("\\"),
+        wait_seconds=arguments["wait"],
+        first_backup=arguments["first_backup"],
+        attempts=arguments["attempts"],
+        retry_minutes=arguments["retry_minutes"],
+        time_limit_hours=arguments["time_limit_hours"],
+        log_days=arguments["log_days"],
+        log_kib=arguments["log_kib"],
+    )
+
+
+def deploy(session: Session, request: Request, check: bool) -> dict[str, Any]:
+    """Bring the agent of one host to its desired state; with `check`, only tell what that takes."""
+    facts = observe(session, request.folder)
+    wanted = desired(request, facts.shadow_copies)
+    changes = plan(wanted, facts)
+    if changes and not check:
+        apply(session, request, wanted, facts, changes)
+        facts = observe(session, request.folder)
+        remaining = [change.sentence for change in plan(wanted, facts) if change.kind != "first backup"]
+        if remaining:
+            raise AgentError(
+                session.host,
+                f"the host is still not as it is to be ({'; '.join(remaining)})",
+                "See what changes them back (an antivirus, a group policy), then run the playbook again",
+            )
+    return report(session.host, wanted, facts, changes)
+
+
+def report(host: str, wanted: Desired, facts: Facts, changes: tuple[Change, ...]) -> dict[str, Any]:
+    """The action's result: what changes, as sentences and as Ansible's diff, and the last backup's status."""
+    return {
+        "changed": bool(changes),
+        "changes": [change.sentence for change in changes],
+        "diff": [
+            {
+                "before_header": f"{host}: {change.kind} {change.name}",
+                "after_header": f"{host}: {change.kind} {change.name}",
+                "before": change.before,
+                "after": change.after,
+            }
+            for change in changes
+        ],
+        "status": facts.status,
+        "running": facts.running,
+        "repository_id": facts.repository_id,
+        "starts_at": wanted.starts_at,
+    }

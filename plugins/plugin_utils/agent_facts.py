@@ -1,0 +1,146 @@
+"""What a host looks like: one composite command out, one frozen value in. Each fact is one probe and one
+parser.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import sddl
+from .agent_desired import BINARY, LOCK, REPOSITORY_ID, SECRETS, TASK, TEXTS
+from .command_line import argument, path
+from .probe import Probe, decode
+
+_VSS = "HKLM\\SYSTEM\\CurrentControlSet\\Services\\VSS"
+_HASHED = (BINARY, *SECRETS)
+_TYPED = (*TEXTS, REPOSITORY_ID, "status.json", "missing.txt")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was observed. Names of files are relative to the agent's folder; absent ones are not in the
+    mappings.
+    """
+
+    exists: bool = False
+    shadow_copies: bool = False
+    tar: bool = False
+    running: bool = False
+    """A backup holds the lock."""
+    names: frozenset[str] = frozenset()
+    folder_rights: str = ""
+    """SDDL."""
+    rights: Mapping[str, str] = field(default_factory=dict)
+    """Name -> SDDL of what lies in the folder."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Name -> SHA-256, lower-case hex."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Name -> text with CRLF line ends."""
+    task_xml: str = ""
+    repository_id: str = ""
+    status: Mapping[str, Any] | None = None
+    """The last run as backup.cmd left it, with `missing` as the list of what restic could not find."""
+
+
+def probes(folder: str, nonce: str) -> list[Probe]:
+    """The questions about `folder`; `nonce` names the temporary files of those that need one."""
+
+    def at(name: str) -> str:
+        return f"{folder}\\{name}"
+
+    def rights(of: str) -> str:
+        kept = f'"%TEMP%\\{nonce}.acl"'
+        return f"icacls {argument(of)} /save {kept} /c /q>nul&type {kept}&del {kept}"
+
+    return [
+        Probe("exists", f"if exist {path(folder + chr(92))} echo 1"),
+        Probe("vss", f"reg query {_VSS} /v Start"),
+        Probe("tar", 'if exist "%SystemRoot%\\System32\\tar.exe" echo 1'),
+        # Nothing is written: the lock is opened as standard error, and who cannot open it does not get to
+        # echo.
+        Probe("free", f"if exist {path(at(LOCK))} echo 1 2>>{path(at(LOCK))}"),
+        Probe("names", f"dir /b /a {path(folder)}"),
+        Probe("folder_rights", rights(folder)),
+        Probe("rights", rights(at("*"))),
+        *(Probe(f"hash:{name}", f"certutil -hashfile {argument(at(name))} SHA256") for name in _HASHED),
+        *(Probe(f"type:{name}", f"type {path(at(name))}") for name in _TYPED),
+        Probe("task", f"schtasks /query /tn {argument(TASK)} /xml"),
+    ]
+
+
+def parse(sections: Mapping[str, bytes]) -> Facts:
+    """Facts from the sections of `probes`. A section that is empty or unreadable means that there
+    is nothing."""
+    text = {name: decode(section) for name, section in sections.items()}
+    if "1" not in text["exists"]:
+        return Facts(
+            shadow_copies=_has_shadow_copies(text["vss"]),
+            tar="1" in text["tar"],
+            task_xml=text["task"].strip(),
+        )
+    names = frozenset(name.strip().lower() for name in text["names"].splitlines() if name.strip())
+    hashes = {name: sha256(text[f"hash:{name}"]) for name in _HASHED}
+    typed = {name: _crlf(text[f"type:{name}"]) for name in _TYPED if name.lower() in names}
+    return Facts(
+        exists=True,
+        shadow_copies=_has_shadow_copies(text["vss"]),
+        tar="1" in text["tar"],
+        running=LOCK in names and "1" not in text["free"],
+        names=names,
+        folder_rights=next(iter(sddl.parse_saved(text["folder_rights"]).values()), ""),
+        rights=sddl.parse_saved(text["rights"]),
+        hashes={name: value for name, value in hashes.items() if value},
+        texts={name: typed[name] for name in TEXTS if name in typed},
+        task_xml=text["task"].strip(),
+        repository_id=_hex(typed.get(REPOSITORY_ID, "")),
+        status=_status(typed.get("status.json", ""), typed.get("missing.txt", "")),
+    )
+
+
+def sha256(certutil: str) -> str:
+    """The hash in certutil's answer: its one line of 64 hex digits; older Windows puts spaces
+    between bytes."""
+    for line in certutil.splitlines():
+        digits = line.replace(" ", "").strip().lower()
+        if re.fullmatch(r"[0-9a-f]{64}", digits):
+            return digits
+    return ""
+
+
+def _has_shadow_copies(reg: str) -> bool:
+    """The VSS service is registered and not disabled (Start 4)."""
+    found = re.search(r"REG_DWORD\s+0x([0-9a-fA-F]+)", reg)
+    return found is not None and int(found.group(1), 16) != 4
+
+
+def _hex(text: str) -> str:
+    found = re.fullmatch(r"[0-9a-f]{64}", text.strip())
+    return found.group() if found else ""
+
+
+def _crlf(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\n", "\r\n")
+
+
+def _status(text: str, missing: str) -> Mapping[str, Any] | None:
+    """status.json, with the number of missing entries replaced by what restic said of each."""
+    try:
+        status = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(status, dict):
+        return None
+    return {**status, "missing": [_missing(line) for line in missing.splitlines() if line.strip()]}
+
+
+def _missing(line: str) -> str:
+    """The entry in a line of restic: `X does not exist, skipping`, or a pattern, which restic
+    quotes as Go."""
+    reasons = "does not exist|cannot be accessed|does not match any files"
+    entry = re.sub(rf" ({reasons}), skipping$", "", line.strip())
+    quoted = re.fullmatch(r'pattern "(.*)"', entry)
+    return quoted.group(1).replace("\\\\", "\\") if quoted else entry

@@ -1,0 +1,71 @@
+@echo off
+rem The daily backup, run by the scheduled task as SYSTEM. Its exit code is restic's:
+rem 0 complete, 3 incomplete, 1 failed, 11 locked, 12 wrong password; 251 when another run holds the lock.
+setlocal EnableExtensions DisableDelayedExpansion
+cd /d "%~dp0" || exit /b 250
+if not exist logs mkdir logs
+if not exist cache mkdir cache
+
+rem cmd opens a redirection for itself alone: while this file is open, nobody else gets past this line.
+set HELD=
+>backup.lock call :locked
+if not defined HELD exit /b 251
+exit /b %CODE%
+
+:locked
+set HELD=1
+call :now START
+set "LOG=logs\%START::=%.log"
+set ATTEMPT=0
+
+:attempt
+set /a ATTEMPT+=1
+cmd /d /c restic.cmd backup $options >>"%LOG%" 2>&1
+set CODE=%ERRORLEVEL%
+rem Only what may pass by itself is tried again: a failure (1) and a repository locked by another host (11).
+if not %CODE%==1 if not %CODE%==11 goto finish
+if %ATTEMPT% geq $attempts goto finish
+rem ping waits one second between packets; timeout needs a console, which the task has not.
+ping -n $delay 127.0.0.1 >nul
+goto attempt
+
+:finish
+call :now END
+set ERRORS=0
+for /f "delims=" %%e in ('findstr /c:"\"message_type\":\"error\"" "%LOG%"') do set /a ERRORS+=1
+rem restic reads live files, with exit code 0, where Windows could not make a shadow copy.
+set DEGRADED=false
+findstr /c:"failed to create snapshot" "%LOG%" >nul && set DEGRADED=true
+findstr /c:" does not exist, skipping" /c:" cannot be accessed, skipping" /c:" does not match any files, skipping" "%LOG%" >missing.new
+set MISSING=0
+for /f "delims=" %%m in (missing.new) do set /a MISSING+=1
+call :status >status.new
+move /y missing.new missing.txt >nul
+move /y status.new status.json >nul
+for %%l in ("%LOG%") do if %%~zl gtr $log_bytes call :shorten
+forfiles /p logs /m *.log /d -$log_days /c "cmd /c del @path" >nul 2>nul
+for /f "skip=$log_count delims=" %%l in ('dir /b /o-n logs\*.log') do del "logs\%%l"
+exit /b
+
+:status
+echo {"format": 1, "start": "%START%", "end": "%END%", "exit_code": %CODE%, "attempts": %ATTEMPT%,
+echo "errors": %ERRORS%, "missing": %MISSING%, "degraded": %DEGRADED%, "log": "%LOG:\=/%", "summary":
+findstr /c:"\"message_type\":\"summary\"" "%LOG%" || echo null
+echo }
+exit /b
+
+rem The first argument names the variable that gets the time in UTC, as 2026-01-31T23:59:59Z.
+rem robocopy is the inbox program that prints times in UTC and in one form in every language.
+:now
+echo.>stamp.txt
+for /f "tokens=1,2" %%a in ('robocopy . nowhere stamp.txt /L /TS /NC /NS /NDL /NJH /NJS /NP') do (
+  set "DAY=%%a"
+  set "TIME_OF_DAY=%%b"
+)
+set "%1=%DAY:/=-%T%TIME_OF_DAY%Z"
+exit /b
+
+:shorten
+findstr /c:"\"message_type\":\"summary\"" /c:"\"message_type\":\"exit_error\"" "%LOG%" >logs\short.new
+move /y logs\short.new "%LOG%" >nul
+exit /b

@@ -1,0 +1,186 @@
+"""The difference between a host as it is and as it is to be: an ordered tuple of frozen changes. Pure.
+
+Check mode stops after this file, so every change knows what it is called, what was there and what will be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from . import sddl, windows_task
+from .agent_desired import (
+    BINARY,
+    FOLDER_RIGHTS,
+    INHERITED_RIGHTS,
+    OPENS_REPOSITORY,
+    REPOSITORY_ID,
+    STAGING,
+    TASK,
+    TEXTS,
+    Desired,
+    secret_bytes,
+)
+from .agent_facts import Facts
+
+
+@dataclass(frozen=True)
+class Change:
+    """One resource that is not as it is to be. `kind` decides what `apply` does, `name` is the
+    file or task."""
+
+    kind: str
+    name: str
+    sentence: str
+    before: str
+    after: str
+
+
+def plan(desired: Desired, facts: Facts) -> tuple[Change, ...]:
+    """Everything that has to change, in the order in which it is shown; empty when the host is as it is to
+    be.
+    """
+    return (
+        *_folder(desired, facts),
+        *_rights(desired, facts),
+        *_leftovers(desired, facts),
+        *_binary(desired, facts),
+        *_texts(desired, facts),
+        *_secrets(desired, facts),
+        *_repository(desired, facts),
+        *_task(desired, facts),
+        *_first_backup(desired, facts),
+    )
+
+
+def _folder(desired: Desired, facts: Facts) -> Iterator[Change]:
+    if not facts.exists:
+        yield Change("folder", desired.folder, f"folder {desired.folder} created", "", "folder\n")
+
+
+def _rights(desired: Desired, facts: Facts) -> Iterator[Change]:
+    before = {desired.folder: facts.folder_rights} | {
+        f"{desired.folder}\\{name}": text for name, text in facts.rights.items()
+    }
+    wrong = {name: text for name, text in before.items() if not _closed(text, name == desired.folder)}
+    if not wrong:
+        return
+    after = {name: FOLDER_RIGHTS if name == desired.folder else INHERITED_RIGHTS[0] for name in wrong}
+    if not facts.exists:
+        sentence = "rights set: SYSTEM and Administrators only"
+    else:
+        sids = sorted({sid for text in wrong.values() for sid in _strangers(text)})
+        to = f" to {', '.join(sids)}" if sids else ""
+        sentence = f"rights altered on {', '.join(sorted(wrong))}{to}: SYSTEM and Administrators only again"
+    yield Change("rights", desired.folder, sentence, _listed(wrong), _listed(after))
+
+
+def _closed(text: str, folder: bool) -> bool:
+    """Whether these rights are the wanted ones: the folder's own exactly, anything in it by
+    inheritance only."""
+    try:
+        dacl = sddl.parse(text)
+    except ValueError:
+        return False
+    if folder:
+        return dacl == sddl.parse(FOLDER_RIGHTS)
+    return dacl in [sddl.parse(wanted) for wanted in INHERITED_RIGHTS]
+
+
+def _strangers(text: str) -> frozenset[str]:
+    try:
+        return sddl.parse(text).sids - {sddl.SYSTEM, sddl.ADMINISTRATORS}
+    except ValueError:
+        return frozenset()
+
+
+def _leftovers(desired: Desired, facts: Facts) -> Iterator[Change]:
+    if STAGING in facts.names:
+        yield Change(
+            "staging",
+            f"{desired.folder}\\{STAGING}",
+            "leftovers of an interrupted run removed",
+            "folder\n",
+            "",
+        )
+
+
+def _binary(desired: Desired, facts: Facts) -> Iterator[Change]:
+    found, wanted = facts.hashes.get(BINARY, ""), desired.binary.sha256
+    if found != wanted:
+        verb = "replaced: it was not that version" if found else "delivered"
+        yield Change(
+            "binary",
+            BINARY,
+            f"restic.exe {desired.binary.version} {verb}",
+            f"sha256 {found}\n" if found else "",
+            f"sha256 {wanted or 'of that version'}\n",
+        )
+
+
+def _texts(desired: Desired, facts: Facts) -> Iterator[Change]:
+    for name in TEXTS:
+        before, after = facts.texts.get(name), desired.texts.get(name)
+        if before != after:
+            verb = "written" if before is None else "removed" if after is None else "differed, written anew"
+            yield Change("text", name, f"configuration: {name} {verb}", before or "", after or "")
+
+
+def _secrets(desired: Desired, facts: Facts) -> Iterator[Change]:
+    for name, secret in desired.secrets.items():
+        found = facts.hashes.get(name)
+        if found != hashlib.sha256(secret_bytes(secret)).hexdigest():
+            verb = "differed, written anew" if found else "written"
+            before = "*** (another)\n" if found else ""
+            yield Change("secret", name, f"configuration: {name} {verb}", before, f"{secret}\n")
+
+
+def _repository(desired: Desired, facts: Facts) -> Iterator[Change]:
+    """The repository is opened before new access data replaces the old, and when its id is not recorded."""
+    changed = {change.name for change in (*_texts(desired, facts), *_secrets(desired, facts))}
+    touched = changed & OPENS_REPOSITORY
+    if facts.repository_id and not touched:
+        return
+    yield Change(
+        "repository",
+        REPOSITORY_ID,
+        "repository opened with the client's password, or initialised if new",
+        f"{facts.repository_id}\n" if facts.repository_id else "",
+        f"{facts.repository_id or 'the id of the repository'}\n",
+    )
+
+
+def _task(desired: Desired, facts: Facts) -> Iterator[Change]:
+    after = desired.task
+    if not facts.task_xml:
+        yield Change(
+            "task", TASK, f"task {TASK} registered, daily at {desired.starts_at}", "", _listed(after)
+        )
+        return
+    try:
+        before = windows_task.parse(facts.task_xml)
+    except ValueError:
+        sentence = f"task {TASK} was unreadable, registered anew"
+        yield Change("task", TASK, sentence, facts.task_xml, _listed(after))
+        return
+    edited = windows_task.differences(before, after)
+    if edited:
+        # "enabled" is the one that a client is most likely to touch (C12): it is named in so many words.
+        parts = [
+            "disabled"
+            if (name, old) == ("enabled", "false")
+            else f"{name} {old or 'none'} -> {new or 'none'}"
+            for name, (old, new) in edited.items()
+        ]
+        sentence = f"task {TASK} was altered ({'; '.join(parts)}), registered anew"
+        yield Change("task", TASK, sentence, _listed(before), _listed(after))
+
+
+def _first_backup(desired: Desired, facts: Facts) -> Iterator[Change]:
+    if desired.first_backup_now and facts.status is None and not facts.running:
+        yield Change("first backup", TASK, "first backup started", "", "first backup running\n")
+
+
+def _listed(values: Mapping[str, str]) -> str:
+    return "".join(f"{name}: {value}\n" for name, value in values.items())
