@@ -31,6 +31,6 @@ class ActionModule(CoreAction):
         found = contract.load(sources, playbook, lambda path: read_text(self._loader, path), resolved)
         if found.errors:
             # Ansible prints a failed result twice, and by default as escaped JSON: no place for a list.
-            self._display.display("\n" + listing(found.errors, Path.cwd()), color="red", stderr=True)
+            self._display.display("\n" + listing(found.errors, Path.cwd()), stderr=True)
             return {"failed": True, "msg": f"{summary(found.errors)}, listed above. No server was touched."}
         return {"changed": False, "clients": found.clients, "hosts": found.hosts}

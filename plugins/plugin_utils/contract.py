@@ -66,7 +66,7 @@ def load(
             continue
         typed[host], findings = _checked(variables, known)
         perimeters[host], more = catalogue.perimeter(typed[host])
-        errors += [_placed(files, host, finding) for finding in [*findings, *more]]
+        errors += [_placed(files, host, finding, variables.values) for finding in [*findings, *more]]
     if not files.hosts and not errors:
         remedy = "Add a file for each client in the folder clients; docs/fr/inventaire.md has an example"
         errors.append(ContractError(sources[0], None, "", "", "the inventory describes no client", remedy))
@@ -112,7 +112,9 @@ def _remedy_of_failure(reason: str) -> str:
     return "Correct the template, or what it reads"
 
 
-def _placed(files: Files, host: str, finding: Finding) -> ContractError:
+def _placed(
+    files: Files, host: str, finding: Finding, given: Mapping[str, Any] | None = None
+) -> ContractError:
     """The finding with its place: the line of the variable, or of whom a missing one belongs to."""
     client, place = files.hosts[host]
     name, *steps = finding.way
@@ -124,6 +126,8 @@ def _placed(files: Files, host: str, finding: Finding) -> ContractError:
         # What stands in the variables of a group is said of the client, once for all its servers.
         who = host if scope.kind == "host" else client
         return ContractError(scope.file, line, who, key, finding.problem, finding.remedy)
+    if given and given.get(str(name)) is not None:
+        return ContractError(None, None, host, key, finding.problem, finding.remedy)
     variable = contract_variables.variables().get(str(name))
     if variable and variable.of_client:
         place = files.clients[client]

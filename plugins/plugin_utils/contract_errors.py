@@ -57,8 +57,8 @@ def listing(errors: Sequence[ContractError], base: Path) -> str:
     for file, group in groupby(errors, key=lambda error: error.file):
         parts.append(_shown(file, base) if file else "Not in the inventory's files (given with -e?)")
         for error in group:
-            where = [f"line {error.line}"] if error.line else []
-            parts.append("  " + " · ".join(filter(None, [*where, error.who, error.key])))
+            line = f"line {error.line}" if error.line else ""
+            parts.append("  " + (" · ".join(filter(None, [line, error.who, error.key])) or "the whole file"))
             parts.append(f"      {_sentence(error.problem)}")
             parts.append(f"      → {_sentence(error.remedy)}")
         parts.append("")

@@ -55,6 +55,11 @@ class Scope:
     name: str
     node: yaml.MappingNode
 
+    @property
+    def from_folder(self) -> bool:
+        """True if the file is one of group_vars or host_vars."""
+        return any(part in VARIABLE_FOLDERS for part in self.file.parts)
+
     def line(self, way: Way) -> int | None:
         """The line (from 1) of a variable or a part of it, as near as the file holds it; None without it."""
         found: int | None = None
@@ -87,13 +92,19 @@ class Files:
     scopes: dict[tuple[str, str], list[Scope]] = field(default_factory=dict)
 
     def locate(self, host: str, way: Way) -> tuple[Scope, int] | None:
-        """Where the value that this server sees was written: the nearest scope that has it, as in Ansible."""
-        client = self.hosts[host][0] if host in self.hosts else ""
-        for kind, name in (("host", host), ("group", client), ("group", CLIENTS), ("group", "all")):
-            # Files of host_vars and group_vars come after the inventory's own, and win over them.
-            for scope in reversed(self.scopes.get((kind, name), [])):
-                if line := scope.line(way):
-                    return scope, line
+        """Where the value that this server sees was written: the first scope that has it, as in Ansible."""
+        groups = [self.hosts[host][0] if host in self.hosts else "", CLIENTS, "all"]
+        # A group that is no client's: the server may be in it as well.
+        groups += [
+            name for kind, name in self.scopes if kind == "group" and name not in (*groups, *self.clients)
+        ]
+        of_groups = [scope for name in groups for scope in self.scopes.get(("group", name), [])]
+        # Files of host_vars and group_vars win over the inventory's own.
+        of_groups.sort(key=lambda scope: not scope.from_folder)
+        of_host = sorted(self.scopes.get(("host", host), []), key=lambda scope: not scope.from_folder)
+        for scope in (*of_host, *of_groups):
+            if line := scope.line(way):
+                return scope, line
         return None
 
     def add(self, scope: Scope) -> None:
@@ -132,14 +143,39 @@ def read(paths: Iterable[Path], text_of: Callable[[Path], str], known: Sequence[
         except yaml.MarkedYAMLError as error:
             files.errors.append(_syntax_error(path, error))
             continue
-        except (UnicodeDecodeError, yaml.reader.ReaderError):
+        except (UnicodeError, yaml.reader.ReaderError):
             problem, remedy = "the file is not UTF-8 text", "Save it again with the encoding UTF-8"
             files.errors.append(ContractError(path, None, "", "", problem, remedy))
             continue
         if isinstance(node, yaml.MappingNode):
             files.errors.extend(_twice(path, node))
         _read_file(files, path, node, known)
+    files.errors.extend(_without_effect(files))
     return files
+
+
+def _without_effect(files: Files) -> Iterator[ContractError]:
+    """Lines of a client that a file of group_vars overrides: Ansible ranks those higher, which surprises."""
+    for client in files.clients:
+        over = [
+            scope
+            for name in (client, CLIENTS, "all")
+            for scope in files.scopes.get(("group", name), [])
+            if scope.from_folder
+        ]
+        for scope in files.scopes.get(("group", client), []):
+            for key, _ in () if scope.from_folder else scope.node.value:
+                for other in over:
+                    if line := other.line((key.value,)):
+                        problem = f"the line has no effect: {_short(other.file)} (line {line}) wins over it"
+                        remedy = (
+                            "Remove one of the two; below a server's name a variable wins over group_vars"
+                        )
+                        yield ContractError(scope.file, _line(key), client, str(key.value), problem, remedy)
+
+
+def _short(path: Path) -> str:
+    return "/".join(path.parts[-2:])
 
 
 def _read_file(files: Files, path: Path, node: yaml.Node | None, known: Sequence[str]) -> None:
@@ -151,8 +187,13 @@ def _read_file(files: Files, path: Path, node: yaml.Node | None, known: Sequence
             files.add(
                 Scope(path, kind, Path(name).stem if Path(name).suffix in YAML_SUFFIXES else name, node)
             )
-    elif path.parent.name == "clients" or _step(node, CLIENTS)[0]:
+        return
+    group = _step(node, CLIENTS)[1]
+    shared = _step(group, "vars")[1]
+    if path.parent.name == "clients" or _step(group, "children")[0]:
         _ClientFile(files, path, known).read(node)
+    elif isinstance(shared, yaml.MappingNode):
+        files.add(Scope(path, "group", CLIENTS, shared))
 
 
 def _up_to(path: Path, folder: str) -> Path:
@@ -170,7 +211,7 @@ class _ClientFile:
         group = children = None
         for key, value in top:
             if key.value == CLIENTS:
-                group = self._mapping(value, f"{CLIENTS} holds nothing", _line(key))
+                group = self._mapping(value, f"nothing stands below {CLIENTS}", _line(key))
             else:
                 self._misplaced(key, f"beside {CLIENTS}, not below it", [CLIENTS])
         if top and group is None:
@@ -179,12 +220,12 @@ class _ClientFile:
             )
         for key, value in group or ():
             if key.value == "children":
-                children = self._mapping(value, "children holds no client", _line(key))
+                children = self._mapping(value, "no client stands below children", _line(key))
             elif key.value == "vars" and isinstance(value, yaml.MappingNode):
-                remedy = (
-                    "Move what all clients share to group_vars/prosecours_clients.yml, and the rest below the client's vars"
+                remedy = "Write what all clients share in a file beside the folder clients"
+                self._error(
+                    _line(key), "", f"variables of {CLIENTS} itself would change every client", remedy
                 )
-                self._error(_line(key), "", f"vars of {CLIENTS} would change every client", remedy)
             else:
                 self._misplaced(key, f"directly below {CLIENTS}", ["children"])
         for key, value in children or ():
@@ -207,15 +248,17 @@ class _ClientFile:
                 "In a copied file, give the client and each of its servers names of their own",
             )
         self._files.clients.setdefault(client, Place(self._path, line))
-        for part, content in self._mapping(value, f"{client} has neither vars nor hosts", line, client):
+        for part, content in self._mapping(value, "neither vars nor hosts stand below it", line, client):
             if part.value == "vars":
-                for name, _ in self._mapping(content, "vars is not a list of variables", _line(part), client):
+                for name, _ in self._mapping(content, "no variable stands below vars", _line(part), client):
                     self._variable(name, client)
                 if isinstance(content, yaml.MappingNode):
                     self._files.add(Scope(self._path, "group", client, content))
             elif part.value == "hosts":
                 has_hosts = True
-                for host, variables in self._mapping(content, "hosts names no server", _line(part), client):
+                for host, variables in self._mapping(
+                    content, "no server stands below hosts", _line(part), client
+                ):
                     self._host(client, host, variables)
             else:
                 self._misplaced(part, f"directly below {client}", ["vars", "hosts"], client)
@@ -244,7 +287,7 @@ class _ClientFile:
         self._files.hosts.setdefault(host, (client, Place(self._path, line)))
         if _is_null(value):
             return
-        for name, _ in self._mapping(value, f"{host} holds no variables", line, host):
+        for name, _ in self._mapping(value, "what stands below it are not variables", line, host):
             self._variable(name, host)
         if isinstance(value, yaml.MappingNode):
             self._files.add(Scope(self._path, "host", host, value))

@@ -182,13 +182,11 @@ def _wrong_type(value: Any, expected: str | list[str], shown: str, own: str | No
     kinds = [expected] if isinstance(expected, str) else [kind for kind in expected if kind != "null"]
     if value is None:
         return "it has no value", own or f"Write {_NOUNS[kinds[0]]}"
+    if kinds[0] == "string" and isinstance(value, int) and own and "quotes" in own and 600 <= value < 1440:
+        # YAML 1.1 takes 22:00 for a number to the base of 60.
+        time = f"{value // 60:02}:{value % 60:02}"
+        return f"without quotes, {time} is the number {value} in YAML", f'Write "{time}", with the quotes'
     problem = f"{shown} is {_kind(value)}, not {_NOUNS[kinds[0]]}"
-    if kinds[0] == "string" and isinstance(value, int) and own and "quotes" in own:
-        # YAML 1.1 reads 22:00 without quotes as 22 times 60.
-        return (
-            problem,
-            f'Write it in quotes: "{value // 60:02}:{value % 60:02}"' if 600 <= value < 1440 else own,
-        )
     if kinds[0] == "string" and not isinstance(value, (dict, list)):
         return problem, "Write it in quotes"
     if kinds[0] in ("integer", "number") and isinstance(value, str) and re.fullmatch(r"\s*\d+\s*", value):

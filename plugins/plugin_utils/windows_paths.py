@@ -51,23 +51,23 @@ def problem(path: str, *, pattern: bool = False) -> Problem | None:
 def _problem_of_form(path: str) -> Problem | None:
     if control := re.search(r"[\x00-\x1f\x7f]", path):
         return Problem(
-            f"the path holds the control character {control.group()!r}",
+            f"it holds the control character {control.group()!r}",
             r"Write the path without quotes: between double quotes YAML reads \b or \n as such",
         )
     slashes = path.replace("/", "\\")
     if slashes.startswith("\\\\"):
         return Problem(
-            "the path is a network or device path (UNC)",
+            f'"{path}" is a network or device path (UNC)',
             r"Put it under the server that hosts the data, as a local path like D:\Data",
         )
     if re.fullmatch(r"[A-Za-z]:", path):
-        return Problem(f"{path} is a drive without its root", f"Write {path.upper()}\\")
+        return Problem(f'"{path}" is a drive, not its root directory', f"Write {path.upper()}\\")
     if not re.match(r"[A-Za-z]:\\", slashes):
         return Problem(
-            "the path is relative" if path else "the path is empty", r"Begin with the drive, like D:\Data"
+            f'"{path}" is relative' if path else "the path is empty", r"Begin with the drive, like D:\Data"
         )
     if len(path.encode("utf-16-le", "surrogatepass")) // 2 > LONGEST_PATH:
-        return Problem("the path is longer than 32,767 characters", "Back up a directory above it")
+        return Problem("the path is longer than 32767 characters", "Back up a directory above it")
     return None
 
 
