@@ -32,7 +32,9 @@ TASK_NAMESPACE = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
 
 def resolved_inventory() -> dict[str, dict[str, Any]]:
     """Return the variables of every server of the scenario, as Ansible resolved them at `create`."""
-    variables: dict[str, dict[str, Any]] = json.loads(Path(os.environ["PROSECOURS_SERVERS"]).read_text("utf-8"))
+    variables: dict[str, dict[str, Any]] = json.loads(
+        Path(os.environ["PROSECOURS_SERVERS"]).read_text("utf-8")
+    )
     return variables
 
 

@@ -1,0 +1,225 @@
+"""Whole deploys on a lab server: what a technician does, what he sees, and what stands afterwards."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import AGENT, CHECKOUT, Site, client_file
+
+pytestmark = pytest.mark.lab
+
+SECRETS = ("repository-of-ferme_du_val", "encryption-of-ferme_du_val", "Mot2Passe")
+
+
+def deployed(site: Site, *arguments: str) -> None:
+    """A deploy that has to succeed, and a second that has to change nothing."""
+    first = site.play("deploy", *arguments)
+    assert first.code == 0, first.output
+    second = site.play("deploy", *arguments)
+    assert second.code == 0, second.output
+    assert second.recap["changed"] == 0, second.output
+
+
+def backed_up(site: Site) -> None:
+    """Let the night pass: one snapshot more than before."""
+    before = len(site.snapshots())
+    site.control.ask("clock", host=site.host, advance=86400.0, to=None)
+    assert len(site.snapshots()) == before + 1
+
+
+def changes(output: str) -> list[str]:
+    """The headers of the resources in a diff: what was, or would be, changed."""
+    return sorted(set(re.findall(r"^--- before: (.*)$", output, re.MULTILINE)))
+
+
+def test_check_predicts_what_a_run_does_and_a_second_run_does_nothing(bare: Site) -> None:
+    predicted = bare.play("deploy", "--check", "--diff")
+    assert predicted.code == 0, predicted.output
+    assert bare.run(f'if exist "{AGENT}" (exit 1)')[0] == 0, "check mode left something on the server"
+    done = bare.play("deploy", "--diff")
+    assert done.code == 0, done.output
+    assert changes(predicted.output) == changes(done.output) != []
+    assert predicted.recap["changed"] == done.recap["changed"] > 0
+    after = bare.play("deploy", "--check", "--diff")
+    assert after.recap["changed"] == 0, after.output
+    assert changes(after.output) == []
+    assert not [secret for secret in SECRETS for run in (predicted, done, after) if secret in run.output]
+
+
+def test_no_secret_in_a_verbose_log_nor_in_any_command_line(bare: Site) -> None:
+    run = bare.play("deploy", "-vvvvv")
+    assert run.code == 0, run.output
+    asked = (bare.state / "hosts" / bare.host / "journal.jsonl").read_text(encoding="utf-8")
+    for secret in SECRETS[:2]:
+        assert secret not in asked
+        assert secret not in run.output
+
+
+def test_idle_deploy_stays_within_its_figures(bare: Site) -> None:
+    assert bare.play("deploy").code == 0
+    bare.control.ask("reset", host=bare.host)
+    assert bare.play("deploy").code == 0
+    (host,) = bare.control.ask("status")["hosts"]
+    assert host["counters"]["authenticated"] <= 10
+    assert host["counters"]["body_bytes"] <= 32 * 1024
+
+
+def test_backup_runs_at_night(bare: Site) -> None:
+    deployed(bare)
+    backed_up(bare)
+
+
+def test_first_backup_at_once(bare: Site) -> None:
+    before = time.time()
+    done = bare.play("deploy", "-e", "prosecours_agent_first_backup=now")
+    assert done.code == 0, done.output
+    deadline = before + 120
+    while time.time() < deadline and bare.run(f'if not exist "{AGENT}\\status.json" (exit 1)')[0]:
+        time.sleep(1)
+    assert '"exit_code": 0' in bare.expect(f'type "{AGENT}\\status.json"')
+
+
+def test_a_client_is_added_by_one_file(site: Site) -> None:
+    added = site.inventory / "nouveau.yml"
+    added.write_text(client_file("ferme_neuve", "neuve-srv", "127.0.5.12", "PS-2026-0501"), encoding="utf-8")
+    try:
+        site.up()
+        done = site.play("deploy", "--limit", "ferme_neuve")
+        assert done.code == 0, done.output
+        assert done.recap["changed"] > 0
+    finally:
+        added.unlink()
+
+
+# Faults: a clear sentence, nothing lost, and the next run converges -------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ({"ansible_host": "127.0.5.99"}, "no answer from 127.0.5.99 port 5986"),
+        ({"ansible_port": "5999"}, "no answer from 127.0.5.11 port 5999"),
+        ({"ansible_password": "Faux"}, "refused the login"),
+        ({"ansible_winrm_ca_trust_path": "/etc/ssl/certs/ca-certificates.crt"}, "certificate"),
+    ],
+    ids=["host", "port", "password", "certificate"],
+)
+def test_wrong_connection_is_one_sentence(bare: Site, override: dict[str, str], says: str) -> None:
+    extra = [word for item in override.items() for word in ("-e", "=".join(item))]
+    failed = bare.play("deploy", *extra)
+    assert failed.code != 0
+    assert says in re.sub(r"\s+", " ", failed.output)
+    assert "Traceback" not in failed.output
+    (host,) = bare.control.ask("status")["hosts"]
+    assert host["counters"]["refused"] <= 1, "a refused login was tried again: that locks accounts"
+    deployed(bare)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"kind": "cut", "on": "Send", "after_bytes": 3_000_000}, "the connection to"),
+        ({"kind": "corrupt", "on": "Send", "after_bytes": 3_000_000}, ""),
+        ({"kind": "truncate", "on": "Send", "after_bytes": 3_000_000}, ""),
+        ({"kind": "500", "on": "Receive"}, ""),
+    ],
+    ids=["cut", "corrupted", "truncated", "500"],
+)
+def test_delivery_that_goes_wrong_loses_nothing(bare: Site, fault: dict[str, object], says: str) -> None:
+    bare.control.ask("fault", host=bare.host, **fault)
+    failed = bare.play("deploy")
+    assert failed.code != 0, failed.output
+    assert says in re.sub(r"\s+", " ", failed.output)
+    assert "Traceback" not in failed.output
+    assert bare.run(f'if exist "{AGENT}\\restic.exe" (exit 1)')[0] == 0, "a damaged binary was put in place"
+    bare.control.ask("clear", host=bare.host)
+    deployed(bare)
+
+
+def test_quota_fault_costs_a_new_shell_only(bare: Site) -> None:
+    bare.control.ask("fault", host=bare.host, kind="quota")
+    deployed(bare)
+
+
+def test_full_disk_is_said_and_repaired(bare: Site) -> None:
+    bare.control.ask("disk", host=bare.host, free_bytes=5_000_000)
+    failed = bare.play("deploy")
+    assert failed.code != 0, failed.output
+    assert "free" in failed.output.lower()
+    bare.control.ask("clear", host=bare.host)
+    deployed(bare)
+
+
+@pytest.mark.parametrize("at", [2.0, 4.0, 6.0])
+def test_ctrl_c_anywhere(bare: Site, at: float) -> None:
+    process = subprocess.Popen(
+        bare.command("deploy"),
+        cwd=CHECKOUT,
+        env=bare.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(at)
+    subprocess.run(["kill", "-INT", f"-{process.pid}"], check=False)
+    printed, _ = process.communicate(timeout=120)
+    assert "Traceback" not in printed
+    deployed(bare)
+
+
+# The repository --------------------------------------------------------------------------------------------
+
+
+def test_repository_down_then_up(bare: Site) -> None:
+    bare.control.ask("repository", client=bare.client, do="stop")
+    try:
+        failed = bare.play("deploy")
+        assert failed.code != 0
+        assert bare.run(f'if exist "{AGENT}\\restic.exe" (exit 1)')[0] == 0
+    finally:
+        bare.control.ask("repository", client=bare.client, do="start")
+    deployed(bare)
+
+
+def test_full_repository_is_named(bare: Site) -> None:
+    deployed(bare)
+    bare.wipe()
+    bare.control.ask("repository", client=bare.client, do="limit", max_size=1)
+    try:
+        shutil.rmtree(repository_data(bare) / bare.client)
+        failed = bare.play("deploy")
+        assert failed.code != 0
+        assert "507" in failed.output
+    finally:
+        bare.control.ask("repository", client=bare.client, do="limit", max_size=None)
+    deployed(bare)
+
+
+def test_wrong_encryption_password_is_refused_and_nothing_overwritten(bare: Site) -> None:
+    deployed(bare)
+    before = bare.expect(f'certutil -hashfile "{AGENT}\\password.txt" SHA256')
+    failed = bare.play("deploy", "-e", "prosecours_encryption_password=un-autre-mot-de-passe")
+    assert failed.code != 0
+    assert "encryption password" in re.sub(r"\s+", " ", failed.output)
+    assert bare.expect(f'certutil -hashfile "{AGENT}\\password.txt" SHA256') == before
+    deployed(bare)
+
+
+def test_unknown_certificate_of_the_repository(bare: Site) -> None:
+    failed = bare.play("deploy", "-e", "prosecours_repository_ca=''")
+    assert failed.code != 0
+    assert "certificate" in failed.output
+    deployed(bare)
+
+
+def repository_data(site: Site) -> Path:
+    """The folder of the client's rest-server."""
+    (repository,) = site.control.ask("status")["repositories"]
+    return Path(repository["data"])
