@@ -1,0 +1,1 @@
+"""Measures of the collection: see __main__.py."""

@@ -1,0 +1,330 @@
+"""What a deploy costs, against the goals of the design. `python -m bench` writes build/bench.json.
+
+1. requests and request-body bytes of a deploy with nothing to change, counted by a lab host with Wine;
+2. the same for a playbook of equal effect made of stock modules (stock.yml): a host that swallows all counts;
+3. the rate of delivery of restic.exe in the first deploy, against a bare pywinrm Send loop on that host;
+4. wall time of a deploy with nothing to change on 1, 10 and 50 hosts, against as many tasks that do nothing.
+   These hosts answer from a recording of the Wine host: 50 Wines on the same processors would measure Wine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import winrm
+import yaml
+from windows_lab.control import Control
+from windows_lab.inventory import read
+
+from bench import machines
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT / "build" / "collections"))
+from ansible_collections.prosecours.backup.plugins.plugin_utils import binaries  # noqa: E402
+
+FOLDER = CHECKOUT / "build" / "bench"
+STATE = FOLDER / "lab"
+INVENTORY = FOLDER / "inventory"
+DEPLOY = CHECKOUT / "playbooks" / "deploy.yml"
+STOCK = "ansible==12.3.0"  # the PyPI package that brings ansible.windows and community.windows for this core
+STOCK_SHA256 = "cd156f82fa87f7a899212b0efa9f7ca3a24d609212de9f78428a572eb01e5414"
+HOSTS = 50
+SIZES = (1, 10, HOSTS)
+GOALS = {"requests": 10, "body_bytes": 32 * 1024, "delivery": 0.7, "wall_time": 1.5}
+SINK = "tar -tzf - >nul"  # reads its standard input to the end, as the delivery does, and writes nothing
+CHUNK = 256 * 1024  # bytes of input in one Send; what a default envelope of 500 KB holds as Base64
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--repeat", type=int, default=2, help="runs of each wall time; the best counts")
+    repeat = parser.parse_args().repeat
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    _write_inventory()
+    os.environ["PROSECOURS_LAB"] = str(STATE)
+    os.environ[machines.RECORDING] = str(FOLDER / "recording")
+    result: dict[str, Any] = {"goals": GOALS}
+    with _lab("Recorder", machines.RECORDED):
+        result["delivery"] = _delivery()
+        result["idle"] = _idle()
+    with _lab("Swallow", machines.RECORDED):
+        result["stock"] = _stock()
+    with _lab("Replay"):
+        result["wall_time"] = _wall_time(repeat)
+    (CHECKOUT / "build" / "bench.json").write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    _print_table(result)
+    return 0
+
+
+# -- the measures -------------------------------------------------------------------------------------
+
+
+def _delivery() -> dict[str, Any]:
+    """Rates in bytes of standard input a second: from the start of the command to its end."""
+    say("First deploy: restic.exe is delivered")
+    _play(DEPLOY, machines.RECORDED)
+    delivered = max(_events("command"), key=lambda event: int(event.get("stdin") or 0))
+    say("Bare pywinrm Send loop with as many bytes")
+    plan = read([str(INVENTORY)], machines.RECORDED)
+    [(user, password)] = plan.hosts[0].users.items()
+    protocol = winrm.Protocol(
+        endpoint=f"https://{plan.hosts[0].address}:5986/wsman",
+        transport="ntlm",
+        username=user,
+        password=password,
+        server_cert_validation="validate",
+        ca_trust_path=str(STATE / "ca.pem"),
+    )
+    payload = _archive(int(delivered["stdin"]))
+    shell = protocol.open_shell(codepage=65001)
+    began = time.monotonic()
+    command = protocol.run_command(shell, SINK, console_mode_stdin=False)
+    for start in range(0, len(payload), CHUNK):
+        block = payload[start : start + CHUNK]
+        protocol.send_command_input(shell, command, block, end=start + CHUNK >= len(payload))
+    protocol.get_command_output(shell, command)
+    seconds = time.monotonic() - began
+    protocol.close_shell(shell)
+    ours = delivered["stdin"] / delivered["seconds"]
+    bare = len(payload) / seconds
+    return {
+        "bytes": delivered["stdin"],
+        "bytes_per_second": round(ours),
+        "bare_bytes_per_second": round(bare),
+        "ratio": round(ours / bare, 3),
+    }
+
+
+def _archive(size: int) -> bytes:
+    """A gzip tar of restic.exe, cut to `size` bytes: what the sink takes for real."""
+    restic = binaries.obtain(binaries.artefact("restic", "windows/amd64"), binaries.default_cache(), say)
+    packed = subprocess.run(
+        ["tar", "-czf", "-", "-C", str(restic.path.parent), restic.path.name], capture_output=True, check=True
+    ).stdout
+    return packed[:size]
+
+
+def _idle() -> dict[str, Any]:
+    say("Deploy with nothing to change")
+    for kept in (FOLDER / "recording").iterdir():
+        kept.unlink()
+    return _counted(DEPLOY)
+
+
+def _stock() -> dict[str, Any]:
+    folder = binaries.default_cache() / STOCK.replace("==", "-")
+    if not folder.exists():
+        say(f"Fetching the stock collections ({STOCK}, 54 MB)")
+        pinned = FOLDER / "stock.txt"
+        pinned.write_text(f"{STOCK} --hash=sha256:{STOCK_SHA256}\n", "utf-8")
+        unfinished = folder.with_name(folder.name + ".new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+        subprocess.run([*install, "--target", unfinished, "-r", pinned], check=True)
+        unfinished.rename(folder)
+    say("The stock playbook, against a host that swallows what is sent")
+    restic = binaries.obtain(binaries.artefact("restic", "windows/amd64"), binaries.default_cache(), say)
+    variables = {
+        "restic": str(restic.path),
+        "perimeter": [r"D:\isagiwf\backup", r"D:\isabanq", r"D:\Bureautique"],
+    }
+    return _counted(
+        CHECKOUT / "tests" / "bench" / "stock.yml",
+        *("--extra-vars", json.dumps(variables)),
+        ANSIBLE_COLLECTIONS_PATH=str(folder),
+    )
+
+
+def _counted(playbook: Path, *arguments: str, **environment: str) -> dict[str, Any]:
+    """One run on one host, as its journal saw it."""
+    Control(STATE).ask("reset")
+    _play(playbook, machines.RECORDED, *arguments, **environment)
+    [host] = Control(STATE).ask("status")["hosts"]
+    counters: dict[str, Any] = host["counters"]
+    return counters
+
+
+def _wall_time(repeat: int) -> dict[str, Any]:
+    """Seconds of whole ansible-playbook runs, by number of hosts."""
+    result: dict[str, Any] = {}
+    for size in SIZES:
+        limit = ",".join(_names()[:size])
+        say(f"Nothing to change on {size} host{'s' * (size > 1)}, {repeat} times")
+        ours, recap = min(_timed(DEPLOY, limit) for _ in range(repeat))
+        # The tasks that ran once for all hosts are not in the last host's recap: that counts against us.
+        tasks = max(1, int(re.findall(r"ok=(\d+)", recap)[-1]))
+        nothing = FOLDER / "nothing.yml"
+        play = {"hosts": "prosecours_clients", "gather_facts": False, "tasks": [{"nothing": None}] * tasks}
+        nothing.write_text(json.dumps([play]), "utf-8")
+        idle, _ = min(_timed(nothing, limit) for _ in range(repeat))
+        result[str(size)] = {
+            "tasks": tasks,
+            "seconds": round(ours, 2),
+            "nothing_seconds": round(idle, 2),
+            "ratio": round(ours / idle, 2),
+        }
+    return result
+
+
+def _timed(playbook: Path, limit: str) -> tuple[float, str]:
+    began = time.monotonic()
+    recap = _play(playbook, limit)
+    if re.search(r"changed=[1-9]|failed=[1-9]|unreachable=[1-9]", recap):
+        raise SystemExit(f"A run that should change nothing did something:\n{recap}")
+    return time.monotonic() - began, recap
+
+
+# -- the lab ------------------------------------------------------------------------------------------
+
+
+def _names() -> list[str]:
+    return [f"bench-{number:02}" for number in range(1, HOSTS + 1)]
+
+
+def _write_inventory() -> None:
+    """One client with 50 servers. Only names and addresses differ, so that one recording stands for all."""
+    (INVENTORY / "clients").mkdir(parents=True)
+    shutil.copy(CHECKOUT / "inventories" / "lab" / "all_clients.yml", INVENTORY)
+    host = {
+        "prosecours_root": "D:\\",
+        "prosecours_software": ["isagiwf_backup", "isagiwf_giw", "isabanq"],
+        "prosecours_office": ["D:\\Bureautique"],
+    }
+    client = {
+        "vars": {
+            "lab_build": str(FOLDER),
+            "prosecours_client_name": "GAEC du Banc",
+            "prosecours_contract_reference": "PS-2026-0099",
+            "prosecours_subscribed_gb": 1000,
+            "prosecours_backup_spread_minutes": 0,
+            "prosecours_contact_main": {
+                "title": "M.",
+                "first_name": "Banc",
+                "name": "Essai",
+                "email": "essai@banc.example",
+                "mobile": "06 12 34 56 78",
+            },
+        },
+        "hosts": {
+            name: {"ansible_host": f"127.0.9.{number}", **host} for number, name in enumerate(_names(), 1)
+        },
+    }
+    text = yaml.safe_dump({"prosecours_clients": {"children": {"bench": client}}}, allow_unicode=True)
+    (INVENTORY / "clients" / "bench.yml").write_text(text, "utf-8")
+
+
+@contextmanager
+def _lab(machine: str, only: str | None = None) -> Iterator[None]:
+    chosen = ["--only", only] if only else []
+    try:
+        _run("windows_lab", "up", "-i", str(INVENTORY), "--machine", f"bench.machines:{machine}", *chosen)
+        yield
+    finally:
+        _run("windows_lab", "down")
+
+
+def _run(module: str, *arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", module, *arguments], check=True, stdout=sys.stderr)
+
+
+def _events(kind: str) -> list[dict[str, Any]]:
+    journal = STATE / "hosts" / machines.RECORDED / "journal.jsonl"
+    events = [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
+    return [event for event in events if event["event"] == kind]
+
+
+def _play(playbook: Path, limit: str, *arguments: str, **environment: str) -> str:
+    """The recap of a run. Its whole output is kept beside."""
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(INVENTORY), str(playbook), "--limit", limit, *arguments],
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+            "ANSIBLE_ACTION_PLUGINS": str(CHECKOUT / "tests" / "bench" / "action_plugins"),
+            "ANSIBLE_FORKS": "20",
+            **environment,
+        },
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    log = FOLDER / "playbook.log"
+    log.write_text(done.stdout + done.stderr, "utf-8")
+    if done.returncode:
+        raise SystemExit(f"{playbook.name} failed (exit code {done.returncode}); its output is in {log}")
+    return done.stdout.rpartition("PLAY RECAP")[2]
+
+
+# -- the report ---------------------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _print_table(result: dict[str, Any]) -> None:
+    idle, stock, delivery = result["idle"], result["stock"], result["delivery"]
+    rows = [
+        ("measure", "this collection", "compared with", "", "goal", ""),
+        _row(
+            "authenticated requests, nothing to change",
+            idle["authenticated_requests"],
+            "stock modules",
+            stock["authenticated_requests"],
+            f"<= {GOALS['requests']}",
+            idle["authenticated_requests"] <= GOALS["requests"],
+        ),
+        _row(
+            "KB of request bodies, nothing to change",
+            round(idle["body_bytes"] / 1024, 1),
+            "stock modules",
+            round(stock["body_bytes"] / 1024),
+            f"<= {GOALS['body_bytes'] // 1024}",
+            idle["body_bytes"] <= GOALS["body_bytes"],
+        ),
+        _row(
+            "MB/s of delivery",
+            round(delivery["bytes_per_second"] / 1e6, 1),
+            "bare Send loop",
+            round(delivery["bare_bytes_per_second"] / 1e6, 1),
+            ">= 70 %",
+            delivery["ratio"] >= GOALS["delivery"],
+        ),
+    ]
+    for size, measured in result["wall_time"].items():
+        rows.append(
+            _row(
+                f"s for {size} host(s), nothing to change",
+                measured["seconds"],
+                f"{measured['tasks']} tasks of nothing",
+                measured["nothing_seconds"],
+                "<= 1.5 times" if size == str(HOSTS) else "",
+                measured["ratio"] <= GOALS["wall_time"] if size == str(HOSTS) else None,
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _row(
+    name: str, ours: float, other: str, theirs: float, goal: str, reached: bool | None
+) -> tuple[str, str, str, str, str, str]:
+    verdict = "" if reached is None else "reached" if reached else "MISSED"
+    return name, str(ours), other, str(theirs), goal, verdict
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Machines that cost nothing, so that the benchmark measures the collection and WinRM, not Wine.
+
+`python -m windows_lab up --machine bench.machines:Replay` starts a lab with them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from windows_lab.lab import LabMachine
+from windows_lab.machine import Process
+
+RECORDING = (
+    "PROSECOURS_BENCH_RECORDING"  # environment variable: the folder that Recorder fills and Replay reads
+)
+RECORDED = "bench-01"
+"""The host that is recorded; all others have names of the same length, so that one stands for all."""
+NONCE = re.compile(r"##(\w+):")
+
+
+class Silent:
+    """The parts of a machine that nobody asks for here."""
+
+    def __init__(self, name: str, folder: Path, settings: dict[str, Any], users: dict[str, str]) -> None:
+        self.name = name
+        self.users = users
+
+    def prepare(self) -> None:
+        """Nothing to make."""
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def advance(self, to: datetime) -> None:
+        """No clock of its own."""
+
+    def limit_disk(self, free_bytes: int | None) -> None:
+        """No disk."""
+
+
+class Answered:
+    """A process that is over at once, or when its standard input ends, and whose outcome is known before."""
+
+    def __init__(self, stdout: bytes, stderr: bytes, exit_code: int, after_input: bool) -> None:
+        self._chunks = [("stdout", stdout), ("stderr", stderr)]
+        self._exit_code = exit_code
+        self._over = threading.Event()
+        if not after_input:
+            self._over.set()
+
+    def send(self, data: bytes, end: bool) -> None:
+        if end:
+            self._over.set()
+
+    def receive(self, timeout: float) -> tuple[list[tuple[str, bytes]], int | None]:
+        if not self._over.wait(timeout):
+            return [], None
+        chunks, self._chunks = [chunk for chunk in self._chunks if chunk[1]], []
+        return chunks, self._exit_code
+
+    def terminate(self) -> None:
+        self._over.set()
+
+
+class Swallow(Silent):
+    """Takes all input of any command and answers as a stock module that found nothing to change."""
+
+    def start(self, line: str, cwd: str | None, environment: dict[str, str]) -> Process:
+        answer = {"changed": False, "files": [], "directories": [], "symlinks": []}
+        return Answered(json.dumps(answer).encode(), b"", 0, after_input=True)
+
+
+class Recorder(Silent):
+    """A Wine machine whose outputs are kept, command line by command line."""
+
+    def __init__(self, name: str, folder: Path, settings: dict[str, Any], users: dict[str, str]) -> None:
+        from windows_lab.wine import WineMachine
+
+        self._machine: LabMachine = WineMachine(name, folder, settings, users)
+        self._recording = Path(os.environ[RECORDING])
+        super().__init__(name, folder, settings, users)
+
+    def prepare(self) -> None:
+        self._machine.prepare()
+
+    def close(self) -> None:
+        self._machine.close()
+
+    def start(self, line: str, cwd: str | None, environment: dict[str, str]) -> Process:
+        return _Tape(self._machine.start(line, cwd, environment), self._recording, line)
+
+
+class _Tape:
+    """A process whose outcome is written down."""
+
+    def __init__(self, process: Process, folder: Path, line: str) -> None:
+        self._process = process
+        self._folder = folder
+        self._kept = {"line": line, "stdout": "", "stderr": "", "exit_code": 0, "input": False}
+        self._output = {"stdout": bytearray(), "stderr": bytearray()}
+
+    def send(self, data: bytes, end: bool) -> None:
+        self._kept["input"] = True
+        self._process.send(data, end)
+
+    def receive(self, timeout: float) -> tuple[list[tuple[str, bytes]], int | None]:
+        chunks, exit_code = self._process.receive(timeout)
+        for stream, data in chunks:
+            self._output[stream] += data
+        if exit_code is not None:
+            self._kept["exit_code"] = exit_code
+            for stream, output in self._output.items():
+                self._kept[stream] = base64.b64encode(output).decode()
+            self._folder.mkdir(parents=True, exist_ok=True)
+            name = f"{len(list(self._folder.iterdir())):04}.json"
+            (self._folder / name).write_text(json.dumps(self._kept), "utf-8")
+        return chunks, exit_code
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+
+class Replay(Silent):
+    """Answers each command line as the recorded host did, under its own name."""
+
+    def __init__(self, name: str, folder: Path, settings: dict[str, Any], users: dict[str, str]) -> None:
+        super().__init__(name, folder, settings, users)
+        self._known: dict[str, dict[str, Any]] = {}
+        for path in sorted(Path(os.environ[RECORDING]).glob("*.json")):
+            entry = json.loads(path.read_text("utf-8"))
+            self._known[_without_nonce(entry["line"])] = entry
+
+    def start(self, line: str, cwd: str | None, environment: dict[str, str]) -> Process:
+        entry = self._known.get(_without_nonce(line).replace(self.name, RECORDED))
+        if entry is None:
+            return Answered(b"", f"never recorded: {line}".encode(), 1, after_input=False)
+        names = [(RECORDED, self.name)]
+        if (asked := NONCE.search(line)) and (recorded := NONCE.search(entry["line"])):
+            names.append((recorded[1], asked[1]))
+        outputs = [base64.b64decode(entry[stream]) for stream in ("stdout", "stderr")]
+        for old, new in names:
+            for encoding in ("utf-8", "utf-16-le"):
+                outputs = [output.replace(old.encode(encoding), new.encode(encoding)) for output in outputs]
+        return Answered(outputs[0], outputs[1], entry["exit_code"], after_input=entry["input"])
+
+
+def _without_nonce(line: str) -> str:
+    """A composite command line without the word that is another one each time."""
+    found = NONCE.search(line)
+    return line.replace(found[1], "") if found else line
