@@ -19,26 +19,41 @@ RESTIC = r'"C:\Program Files\ProSecours\restic.cmd"'
 LAB = [sys.executable, "-m", "windows_lab"]
 
 NEXT = """\
-What to try next (source .venv/bin/activate first):
-  ansible-playbook playbooks/deploy.yml --check --diff    nothing to change: the servers are what the files say
+What to try next, after `source .venv/bin/activate`:
+
+  ansible-playbook playbooks/deploy.yml --check --diff
+      nothing to change: the servers are what the files say
   python -m windows_lab run moulin-srv1 'schtasks /change /tn \\ProSecours\\Sauvegarde /disable'
-  ansible-playbook playbooks/deploy.yml --diff            names the disabled task, and repairs it
+  ansible-playbook playbooks/deploy.yml --diff
+      names the disabled task, and repairs it
   cp inventories/lab/clients/earl_des_tilleuls.yml inventories/lab/clients/my_farm.yml
-                                                          edit its names, address and reference, then run make demo again
-  python -m windows_lab status; python -m windows_lab log what the lab was asked
-  make lab-down                                           stops it all
+      edit its names, reference and address, then `make demo` again: one client more
+  python -m windows_lab status; python -m windows_lab log
+      what the lab's servers were asked
+  make lab-down
+      stops it all
 """
+
+STEPS = (
+    (
+        "Start the lab: a stand-in for each server, a repository for each client",
+        [*LAB, "up", "--inventory", INVENTORY],
+    ),
+    (
+        "Deploy: check the contracts, ask the servers, bring and configure the agent",
+        ["ansible-playbook", "-i", INVENTORY, "playbooks/deploy.yml"],
+    ),
+    (
+        "Let the night pass: the servers' own task schedulers start the backups",
+        [*LAB, "clock", "--advance", "1d"],
+    ),
+)
 
 
 def main() -> int:
     """Run the steps; the exit code of the first that fails, else 0."""
-    steps = (
-        ("Start the lab: a Windows stand-in for each server, a repository for each client", [*LAB, "up", "--inventory", INVENTORY]),
-        ("Deploy both clients: check the contracts, ask the servers, bring and configure the agent", ["ansible-playbook", "-i", INVENTORY, "playbooks/deploy.yml"]),
-        ("Let the night pass: the servers' own task schedulers start the backups", [*LAB, "clock", "--advance", "1d"]),
-    )  # fmt: skip
-    for number, (title, command) in enumerate(steps, start=1):
-        print(f"\n== {number}/{len(steps) + 1} {title}", flush=True)
+    for number, (title, command) in enumerate(STEPS, start=1):
+        print(f"\n== {number}/{len(STEPS) + 1} {title}", flush=True)
         print(
             "   $ " + shlex.join("python" if word == sys.executable else word for word in command), flush=True
         )
@@ -51,7 +66,7 @@ def main() -> int:
             )
             return code
         print(f"   {time.monotonic() - began:.0f} s", flush=True)
-    print(f"\n== {len(steps) + 1}/{len(steps) + 1} What lies in the repositories, asked from each server\n")
+    print(f"\n== {len(STEPS) + 1}/{len(STEPS) + 1} What lies in the repositories, asked from each server\n")
     rows = [row(host) for host in hosts()]
     table([("client", "server", "perimeter", "files", "bytes", "snapshots", "next run"), *rows])
     print(f"\n{NEXT}")

@@ -4,8 +4,9 @@ None of this is code under test: the server is reached by testinfra's own winrm 
 restic itself, the inventory is resolved by stock Ansible when the scenario is created. Loaded by molecule as
 a pytest plugin, and usable from a shell as `python molecule/shared/verifier.py HOST LINE` to run one line.
 
-Environment: PROSECOURS_SERVERS (what `create` wrote: the resolved variables of each server), REQUESTS_CA_BUNDLE
-(the authority of the servers and of the repository), PROSECOURS_RESTIC (a Linux restic, else from PATH).
+Environment: PROSECOURS_SERVERS (what `create` wrote: the resolved variables of each server),
+REQUESTS_CA_BUNDLE (the authority of the servers and of the repository), PROSECOURS_RESTIC (a Linux restic,
+else from PATH).
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Server:
     def task(self) -> ElementTree.Element:
         """Return the registered task, as Windows itself writes it."""
         text = self.expect(f'schtasks /query /tn "{TASK}" /xml')
-        return ElementTree.fromstring(text[text.index("<Task") :])
+        return ElementTree.fromstring(text[text.index("<Task") :])  # noqa: S314 (the scenario's own server)
 
     def status(self) -> dict[str, Any]:
         """Return the status file that the last backup left."""

@@ -27,6 +27,7 @@ prosecours_clients:
   children:
     {client}:
       vars:
+        lab: "{{{{ lookup('ansible.builtin.env', 'PROSECOURS_LAB') }}}}"
         prosecours_client_name: {client}
         prosecours_contract_reference: {reference}
         prosecours_subscribed_gb: 10
@@ -40,14 +41,14 @@ prosecours_clients:
         prosecours_repository_username: {client}
         prosecours_repository_password: repository-of-{client}
         prosecours_encryption_password: encryption-of-{client}
-        prosecours_repository_ca: "{{{{ lookup('ansible.builtin.file', lookup('ansible.builtin.env', 'PROSECOURS_LAB') ~ '/ca.pem') }}}}"
+        prosecours_repository_ca: "{{{{ lookup('ansible.builtin.file', lab ~ '/ca.pem') }}}}"
       hosts:
         {host}:
           ansible_host: {address}
           ansible_connection: ansible.builtin.winrm
           ansible_port: 5986
           ansible_winrm_transport: ntlm
-          ansible_winrm_ca_trust_path: "{{{{ lookup('ansible.builtin.env', 'PROSECOURS_LAB') }}}}/ca.pem"
+          ansible_winrm_ca_trust_path: "{{{{ lab }}}}/ca.pem"
           ansible_user: technicien
           ansible_password: Mot2Passe
           prosecours_root: 'D:\'
