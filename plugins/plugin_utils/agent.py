@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .agent_apply import AgentError, apply, observe
-from .agent_desired import Binary, Desired, Request, Secret, UnusableError, desired
+from .agent_desired import Binary, Desired, Request, Secret, UnusableError, check_request, desired
 from .agent_facts import Facts
 from .agent_plan import Change, plan
 from .command_line import CannotQuote
@@ -17,9 +17,12 @@ FAILURES = (SessionError, AgentError, UnusableError, CannotQuote)
 
 
 def request_from(arguments: Mapping[str, Any]) -> Request:
-    """The action's arguments (see `plugins/modules/agent.py`) as a request; passwords become secrets here."""
+    """The action's arguments (see `plugins/modules/agent.py`) as a request; passwords become secrets here.
+
+    Raises UnusableError before any host is asked.
+    """
     repository, restic = arguments["repository"], arguments["restic"]
-    return Request(
+    request = Request(
         contract=arguments["contract"],
         url=repository["url"],
         username=repository["username"],
@@ -36,6 +39,8 @@ def request_from(arguments: Mapping[str, Any]) -> Request:
         log_days=arguments["log_days"],
         log_kib=arguments["log_kib"],
     )
+    check_request(request)
+    return request
 
 
 def deploy(session: Session, request: Request, check: bool) -> dict[str, Any]:

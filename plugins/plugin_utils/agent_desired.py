@@ -119,10 +119,44 @@ class Desired:
     first_backup_now: bool
 
 
+def check_request(request: Request) -> None:
+    """Refuse what would travel through cmd.exe or a file of one line and arrive as something else."""
+    folder = PureWindowsPath(request.folder)
+    on_a_drive = re.fullmatch(r"[A-Za-z]:", folder.drive) and folder.root and len(folder.parts) > 1
+    if not on_a_drive or "%" in request.folder:
+        raise UnusableError(
+            f"the agent's folder {request.folder!r} is no folder on a drive: set prosecours_agent_folder"
+        )
+    named = {
+        "prosecours_repository_url": request.url,
+        "prosecours_repository_username": request.username,
+        "prosecours_repository_password": request.http_password.reveal(),
+        "the host's inventory name": request.host,
+        "prosecours_contract_reference": request.contract["client"]["reference"],
+    }
+    for name, value in named.items():
+        # cmd reads its files in the OEM code page, in which only ASCII means the same everywhere.
+        if not re.fullmatch(r"[!-~](?:[ -~]*[!-~])?", value):
+            raise UnusableError(
+                f"{name} must be one line of ASCII characters without spaces around it: choose another"
+            )
+    for name in ("the host's inventory name", "prosecours_contract_reference"):
+        if re.search('[%^!"&|<>]', named[name]):
+            raise UnusableError(f'{name} holds a character that cmd.exe takes for its own (% ^ ! " & | < >)')
+    encryption = request.encryption_password.reveal()
+    if not encryption or encryption != encryption.strip() or not encryption.isprintable():
+        raise UnusableError(
+            "prosecours_encryption_password must be one line without spaces around it: choose another"
+        )
+    if not request.contract["perimeter"]:
+        raise UnusableError(
+            f"the perimeter of {request.host} is empty: tick at least one directory in the client's file"
+        )
+
+
 def desired(request: Request, shadow_copies: bool) -> Desired:
-    """The desired state of one host; `shadow_copies`: the host has the VSS service. Raises UnusableError."""
+    """The desired state of one host; `shadow_copies`: the host has the VSS service. See `check_request`."""
     contract = request.contract
-    _check(request)
     starts_at = start_time(contract)
     directories = [entry["path"] for entry in contract["perimeter"] if entry["kind"] != "pattern"]
     patterns = [entry["path"] for entry in contract["perimeter"] if entry["kind"] == "pattern"]
@@ -255,40 +289,6 @@ def _options(request: Request, directories: bool, patterns: bool, shadow_copies:
         "--use-fs-snapshot": shadow_copies,
     }
     return [option for option, wanted in options.items() if wanted]
-
-
-def _check(request: Request) -> None:
-    """Refuse what would travel through cmd.exe or a file of one line and arrive as something else."""
-    folder = PureWindowsPath(request.folder)
-    if not folder.drive.endswith(":") or not folder.root or len(folder.parts) < 2:
-        raise UnusableError(
-            f"the agent's folder {request.folder!r} is no folder on a drive: set prosecours_agent_folder"
-        )
-    named = {
-        "prosecours_repository_url": request.url,
-        "prosecours_repository_username": request.username,
-        "prosecours_repository_password": request.http_password.reveal(),
-        "the host's inventory name": request.host,
-        "prosecours_contract_reference": request.contract["client"]["reference"],
-    }
-    for name, value in named.items():
-        # cmd reads its files in the OEM code page, in which only ASCII means the same everywhere.
-        if not re.fullmatch(r"[!-~](?:[ -~]*[!-~])?", value):
-            raise UnusableError(
-                f"{name} must be one line of ASCII characters without spaces around it: choose another"
-            )
-    for name in ("the host's inventory name", "prosecours_contract_reference"):
-        if re.search('[%^!"&|<>]', named[name]):
-            raise UnusableError(f'{name} holds a character that cmd.exe takes for its own (% ^ ! " & | < >)')
-    encryption = request.encryption_password.reveal()
-    if not encryption or encryption != encryption.strip() or not encryption.isprintable():
-        raise UnusableError(
-            "prosecours_encryption_password must be one line without spaces around it: choose another"
-        )
-    if not request.contract["perimeter"]:
-        raise UnusableError(
-            f"the perimeter of {request.host} is empty: tick at least one directory in the client's file"
-        )
 
 
 def _file(name: str, **values: str) -> str:

@@ -1,0 +1,348 @@
+"""What is sent to a host, in which order, and what its answers become."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.prosecours.backup.plugins.plugin_utils import agent, agent_apply, agent_desired
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent_facts import Facts
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent_plan import plan
+from ansible_collections.prosecours.backup.plugins.plugin_utils.session import (
+    ConnectionLost,
+    Output,
+    TimedOut,
+)
+
+from .hosts import IDENTITY, RESTIC, Host, answers_of, in_order, request, sections
+
+ARRIVED = "SHA256\r\n{}\r\n"
+HELD = ("call swap.cmd", Output(0, b"", b"held\r\n"))
+CONFIG = Output(0, f'{{"version": 2, "id": "{IDENTITY}"}}'.encode(), b"")
+OPENS = ("cat config", CONFIG)
+
+
+def failed(code: int, words: str = "") -> Output:
+    return Output(code, b"", words.encode())
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+
+class Deployment:
+    """A host, what it is to be, and what it says about staged files."""
+
+    def __init__(self, folder: Path, facts: Facts | None, *rules: Any, **settings: Any) -> None:
+        self.request = request(folder / "restic.exe", **settings)
+        self.wanted = agent_desired.desired(self.request, shadow_copies=False)
+        self.facts = in_order(self.wanted) if facts is None else facts
+        good = in_order(self.wanted).hashes
+        staged = {name: ARRIVED.format(value) for name, value in good.items()}
+        staged["version"] = '{"message_type":"version","version":"0.19.1"}\n'
+        self.host = Host(*rules, (r"certutil.*staging", sections(staged)), HELD, OPENS)
+
+    def apply(self) -> None:
+        agent_apply.apply(self.host, self.request, self.wanted, self.facts, plan(self.wanted, self.facts))
+
+    def order(self, *patterns: str) -> list[int]:
+        """Where the first line with each pattern stands among the lines sent."""
+        return [self.host.lines.index(self.host.commands(pattern)[0]) for pattern in patterns]
+
+
+def test_everything_is_verified_and_opened_before_anything_is_replaced(tmp_path: Path) -> None:
+    bare = Deployment(tmp_path, Facts(tar=True))
+    bare.apply()
+    steps = bare.order(
+        "inheritance:r",
+        "tar -xzf -",
+        "certutil",
+        "cat config",
+        "swap.cmd",
+        "schtasks /create",
+        "&?if exist .*rmdir /s /q [^&]*$",
+    )
+    assert steps == sorted(steps)
+    assert 'cd /d "C:\\Program Files\\ProSecours\\staging"&&>..\\backup.lock call swap.cmd' in bare.host.lines
+    assert bare.host.commands("schtasks /run") == []
+
+
+def test_the_archive_holds_what_changes_and_no_line_holds_a_secret(tmp_path: Path) -> None:
+    bare = Deployment(tmp_path, Facts(tar=True))
+    bare.apply()
+    with tarfile.open(fileobj=io.BytesIO(bare.host.inputs[0]), mode="r:gz") as archive:
+        names = set(archive.getnames())
+        stream = archive.extractfile("restic.exe")
+        assert stream is not None
+        assert stream.read() == RESTIC
+        task = archive.extractfile("task.xml")
+        assert task is not None
+        assert task.read().startswith(b"\xff\xfe<\0?\0x\0")
+    assert names == {*bare.wanted.texts, *bare.wanted.secrets, "restic.exe", "task.xml", "swap.cmd"}
+    for secret in ("http-password", "encryption password"):
+        assert all(secret not in line for line in bare.host.lines)
+
+
+def test_a_small_repair_touches_only_what_it_must(tmp_path: Path) -> None:
+    edited = Deployment(tmp_path, None)
+    edited.facts = replace(edited.facts, texts={**edited.facts.texts, "perimeter.txt": "x"})
+    edited.apply()
+    with tarfile.open(fileobj=io.BytesIO(edited.host.inputs[0]), mode="r:gz") as archive:
+        assert archive.getnames() == ["perimeter.txt", "swap.cmd"]
+        script = archive.extractfile("swap.cmd")
+        assert script is not None
+        assert (
+            b"if exist perimeter.txt move /y perimeter.txt ..\\perimeter.txt >nul || exit /b 3\r\n"
+            in script.read()
+        )
+    assert edited.host.commands("restic.cmd|schtasks|icacls") == []
+
+
+def test_a_disabled_task_is_registered_and_nothing_swapped(tmp_path: Path) -> None:
+    disabled = Deployment(tmp_path, None)
+    disabled.facts = replace(disabled.facts, task_xml="")
+    disabled.apply()
+    assert disabled.host.commands("swap.cmd") == []
+    assert disabled.host.commands("schtasks /create") == [
+        "schtasks /create /tn \\ProSecours\\Sauvegarde"
+        ' /xml "C:\\Program Files\\ProSecours\\staging\\task.xml" /f'
+    ]
+
+
+def test_opened_rights_are_closed_and_nothing_delivered(tmp_path: Path) -> None:
+    opened = Deployment(tmp_path, None)
+    opened.facts = replace(opened.facts, folder_rights="D:AI(A;;FA;;;WD)")
+    opened.apply()
+    assert opened.host.inputs == []
+    assert [line.split(" ")[-1] for line in opened.host.lines] == ["/q", "/q"]
+
+
+def test_a_password_change_tries_the_installed_restic_with_the_new_password(tmp_path: Path) -> None:
+    changed = Deployment(tmp_path, None)
+    changed.facts = replace(changed.facts, hashes={**changed.facts.hashes, "password.txt": "00"})
+    changed.apply()
+    steps = changed.order("tar -xzf -", "copy /y ..\\\\restic.exe", "cat config", "swap.cmd")
+    assert steps == sorted(steps)
+
+
+def test_a_new_repository_is_initialised(tmp_path: Path) -> None:
+    answers = iter([failed(10), CONFIG])
+    new = Deployment(tmp_path, Facts(tar=True), ("cat config", lambda _: next(answers)))
+    new.apply()
+    assert len(new.host.commands("init --json")) == 1
+    assert new.host.commands(f"echo {IDENTITY}")
+
+
+@pytest.mark.parametrize(
+    ("output", "says", "remedy"),
+    [
+        (failed(12, "wrong password"), "refuses the encryption password", "prosecours_encryption_password"),
+        (failed(11), "locked", "Wait"),
+        (
+            failed(1, "x509: certificate signed by unknown authority"),
+            "certificate",
+            "prosecours_repository_ca",
+        ),
+        (failed(1, "unexpected HTTP response (401): 401"), "user name or password", "repository_password"),
+        (failed(1, "unexpected HTTP response (403): 403"), "another user", "prosecours_repository_url"),
+        (failed(1, "unexpected HTTP response (507): 507"), "full (507)", "Raise"),
+        (failed(1, "dial tcp: lookup x: no such host"), "cannot be reached", "firewall"),
+        (failed(1, "Fatal: something else"), "code 1: Fatal: something else", "restic.cmd"),
+        (Output(0, b'{"id": "' + b"cd" * 32 + b'"}', b""), "another repository (cdcdcdcd)", "repository.id"),
+        (Output(0, b"{}", b""), "tells no id", "restic.cmd"),
+    ],
+)
+def test_a_refused_repository_overwrites_nothing(
+    tmp_path: Path, output: Output, says: str, remedy: str
+) -> None:
+    refused = Deployment(tmp_path, None, ("cat config|init --json", output))
+    refused.facts = replace(refused.facts, hashes={**refused.facts.hashes, "password.txt": "00"})
+    with pytest.raises(agent_apply.AgentError, match=r"^moulin-srv1: ") as caught:
+        refused.apply()
+    assert says in caught.value.problem
+    assert "nothing was changed" in caught.value.problem or "no id" in says
+    assert remedy in caught.value.remedy
+    assert refused.host.commands("swap.cmd|schtasks") == []
+    assert refused.host.commands('^if exist "[^"]*staging')  # nothing is left behind
+
+
+def test_a_repository_out_of_reach_is_given_up_after_a_minute(tmp_path: Path) -> None:
+    partial = Output(-1, b"", b"Stat(<config/>) returned error, retrying after 530ms: dial tcp: i/o timeout")
+    lost = Deployment(tmp_path, Facts(tar=True), ("cat config", TimedOut("moulin-srv1", "", "", partial)))
+    with pytest.raises(agent_apply.AgentError, match="cannot be reached"):
+        lost.apply()
+
+
+def test_two_servers_that_initialise_at_once_both_open_it(tmp_path: Path) -> None:
+    answers = iter([failed(10), CONFIG])
+    late = Deployment(tmp_path, Facts(tar=True), ("cat config", lambda _: next(answers)), ("init", failed(1)))
+    late.apply()
+    assert late.host.commands("swap.cmd")
+
+
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    full = Deployment(tmp_path, Facts(tar=True), ("tar -xzf", failed(1, "tar: Espace insuffisant")))
+    with pytest.raises(agent_apply.AgentError, match=r"code 1: tar: Espace insuffisant.*Free 100 MB"):
+        full.apply()
+    assert full.host.commands("swap.cmd") == []
+
+
+def test_bytes_that_tar_got_altered_go_by_put_file_once(tmp_path: Path) -> None:
+    altered = Deployment(tmp_path, Facts(tar=True), ("certutil", sections({})))
+    with pytest.raises(agent_apply.AgentError, match="arrive altered"):
+        altered.apply()
+    assert f"{altered.wanted.folder}\\staging\\restic.exe" in altered.host.files
+
+
+def test_server_2016_has_no_tar_and_gets_put_file(tmp_path: Path) -> None:
+    old = Deployment(tmp_path, Facts(tar=False))
+    old.apply()
+    assert old.host.inputs == []
+    assert len(old.host.files) == len({*old.wanted.texts, *old.wanted.secrets}) + 3
+    assert old.host.commands("swap.cmd")
+
+
+@pytest.mark.parametrize(
+    ("version", "says"), [("", "does not run"), ('{"version":"0.18.0"}', "says that it is version 0.18.0")]
+)
+def test_a_binary_that_is_not_what_it_should_be_is_refused(tmp_path: Path, version: str, says: str) -> None:
+    strange = Deployment(tmp_path, Facts(tar=True))
+    good = {name: ARRIVED.format(value) for name, value in in_order(strange.wanted).hashes.items()}
+    strange.host.rules.insert(0, ("certutil", sections({**good, "version": version})))
+    with pytest.raises(agent_apply.AgentError, match=says):
+        strange.apply()
+
+
+def test_a_binary_damaged_on_the_controller_is_never_sent(tmp_path: Path) -> None:
+    damaged = Deployment(tmp_path, Facts(tar=True))
+    (tmp_path / "restic.exe").write_bytes(b"MZ cut")
+    with pytest.raises(agent_apply.AgentError, match="is damaged"):
+        damaged.apply()
+    (tmp_path / "restic.exe").unlink()
+    with pytest.raises(agent_apply.AgentError, match="cannot be read"):
+        damaged.apply()
+    assert damaged.host.inputs == []
+
+
+def test_a_running_backup_is_waited_for(tmp_path: Path) -> None:
+    looks = iter([b"", b"", b"1 \r\n"])
+    tries = iter([b"", b"held\r\n"])
+    busy = Deployment(
+        tmp_path,
+        None,
+        ("^echo 1 2>>", lambda _: Output(0, next(looks), b"")),
+        ("swap.cmd", lambda _: Output(0, b"", next(tries))),
+        wait_seconds=600,
+    )
+    busy.facts = replace(busy.facts, running=True, hashes={**busy.facts.hashes, "restic.exe": "00"})
+    busy.apply()
+    assert len(busy.host.commands("swap.cmd")) == 2
+
+
+def test_a_backup_that_does_not_end_is_said_and_nothing_sent(tmp_path: Path) -> None:
+    busy = Deployment(tmp_path, None, ("^echo 1 2>>", Output(1, b"", b"")))
+    busy.facts = replace(busy.facts, running=True, hashes={**busy.facts.hashes, "restic.exe": "00"})
+    with pytest.raises(agent_apply.AgentError, match=r"a backup still runs.*prosecours_agent_wait"):
+        busy.apply()
+    assert busy.host.inputs == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (("swap.cmd", Output(3, b"", "held\r\nAccès refusé.\r\n".encode("cp850"))), "Accès refusé"),
+        (("schtasks /create", failed(1, "Erreur")), "was refused by Windows"),
+        (("mkdir", failed(5, "Accès refusé")), "cannot be made or closed"),
+    ],
+)
+def test_what_windows_refuses_is_said_in_its_words(tmp_path: Path, rule: Any, says: str) -> None:
+    refused = Deployment(tmp_path, Facts(tar=True), rule)
+    with pytest.raises(agent_apply.AgentError, match=says):
+        refused.apply()
+
+
+def test_a_lost_connection_stays_what_it_is(tmp_path: Path) -> None:
+    error = ConnectionLost("moulin-srv1", "the connection broke", "Check the link")
+    lost = Deployment(tmp_path, Facts(tar=True), ("tar -xzf|rmdir", error))
+    with pytest.raises(ConnectionLost):
+        lost.apply()
+
+
+def test_the_first_backup_is_started_and_seen(tmp_path: Path) -> None:
+    seen = iter([b"1 \r\n", b""])
+    first = Deployment(
+        tmp_path, None, ("status.json", lambda _: Output(0, next(seen), b"")), first_backup="now"
+    )
+    first.apply()
+    assert first.host.commands("schtasks /run /tn")
+
+
+# The whole flow
+
+
+def deployed(
+    folder: Path, before: Facts, after: Callable[[agent_desired.Desired], Facts], check: bool
+) -> Any:
+    deployment = Deployment(folder, before)
+    states = iter([before, after(deployment.wanted)])
+    deployment.host.rules.insert(0, (":task&", lambda line: sections(answers_of(next(states)))(line)))
+    return agent.deploy(deployment.host, deployment.request, check), deployment.host
+
+
+def test_check_mode_predicts_and_sends_one_question(tmp_path: Path) -> None:
+    predicted, host = deployed(tmp_path, Facts(tar=True), in_order, check=True)
+    assert len(host.lines) == 1
+    done, _ = deployed(tmp_path, Facts(tar=True), in_order, check=False)
+    assert predicted["changed"]
+    assert predicted["changes"] == done["changes"]
+    assert predicted["diff"] == done["diff"]
+    assert done["repository_id"] == IDENTITY
+
+
+def test_nothing_to_change_is_one_question(tmp_path: Path) -> None:
+    wanted = agent_desired.desired(request(tmp_path / "restic.exe"), shadow_copies=False)
+    result, host = deployed(tmp_path, in_order(wanted), in_order, check=False)
+    assert len(host.lines) == 1
+    assert result == {
+        "changed": False,
+        "changes": [],
+        "diff": [],
+        "status": None,
+        "running": False,
+        "repository_id": IDENTITY,
+        "starts_at": "22:59",
+    }
+
+
+def test_what_does_not_stay_changed_is_said(tmp_path: Path) -> None:
+    with pytest.raises(agent_apply.AgentError, match=r"still not as it is to be \(task .* registered"):
+        deployed(
+            tmp_path, Facts(tar=True), lambda wanted: replace(in_order(wanted), task_xml=""), check=False
+        )
+
+
+def test_a_cut_answer_is_said(tmp_path: Path) -> None:
+    with pytest.raises(agent_apply.AgentError, match=r"without the expected end.*TEMP"):
+        agent_apply.observe(Host(("##", Output(1, b"Le disque est plein", b""))), "C:\\x")
+
+
+def test_arguments_become_a_request() -> None:
+    arguments = {
+        "contract": request().contract,
+        "repository": {
+            "url": "rest:https://h/", "username": "u", "password": "p", "encryption_password": "e", "ca": None,
+        },
+        "restic": {"path": "/r", "version": "0.19.1", "sha256": "AB"},
+        "folder": "C:\\x\\", "wait": 1, "first_backup": "now", "attempts": 2, "retry_minutes": 3,
+        "time_limit_hours": 4, "log_days": 5, "log_kib": 6,
+    }  # fmt: skip
+    made = agent.request_from(arguments)
+    assert (made.folder, made.binary.sha256, made.ca, made.first_backup) == ("C:\\x", "ab", "", "now")
+    with pytest.raises(agent_desired.UnusableError):
+        agent.request_from({**arguments, "folder": "x"})
