@@ -13,7 +13,7 @@ description:
   - Prints one table for people, writes one JSON report for programs, and fails with all blocking findings at
     once. A server that cannot be asked gives the same kind of report.
   - >-
-    Before the first backup, and when the contract does not tell the rate of the link, a second command
+    Before the agent is deployed, and when the contract does not tell the rate of the link, a second command
     measures it: the server prints a system file of about 2 MB. This is a lower bound of the upload rate.
   - >-
     The password of the repository goes to curl.exe on standard input, and only when the certificate can be

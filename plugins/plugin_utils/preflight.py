@@ -107,6 +107,7 @@ def _facts(case: Case) -> dict[str, Any]:
         "subscribed_bytes": case.subscribed,
         "largest": [{"path": path, "bytes": size} for path, size in facts.largest],
         "repository": facts.way._asdict() if facts.way else None,
+        "deployed": facts.deployed,
         "backed_up": facts.backed_up,
         "first_backup": {
             "hours": float(f"{estimate.hours:.2g}"),
@@ -145,14 +146,15 @@ FAILURES = (SessionError, CannotQuote, Garbled)
 
 def inspect(session: Session, contract: Mapping[str, Any], look: Wanted, timeout: float = 900.0) -> Report:
     """Preflight of one host in one session: one command; more only when the perimeter is too large (what is
-    so large?) or no backup was made yet (how fast is the link?). Raises one of FAILURES.
+    so large?) or the agent was never here (how fast is the link?). Raises one of FAILURES.
     """
     case = Case(contract, look, gather(session, look, timeout))
     if case.facts.size > case.subscribed:
         case = Case(contract, look, add_largest(session, look, case.facts, timeout))
     report = judge(case, datetime.now(UTC))
-    unknown_rate = not (case.facts.backed_up or contract.get("uplink_mbit"))
-    if unknown_rate and case.facts.size and report.verdict != "blocked":
+    # Once deployed the question is settled: a deploy with nothing to change stays at one command.
+    settled = case.facts.deployed or case.facts.backed_up or contract.get("uplink_mbit")
+    if not settled and case.facts.size and report.verdict != "blocked":
         case = Case(contract, look, add_rate(session, case.facts))
         report = judge(case, report.checked)
     return report

@@ -408,7 +408,8 @@ def _first_backup(case: Case) -> Iterator[Row]:
         return
     estimate = first_backup(case)
     if estimate is None:
-        yield Row("First backup", "not estimated: the rate of the link is not known")
+        reason = "it was before the deploy" if case.facts.deployed else "the rate of the link is not known"
+        yield Row("First backup", f"not estimated: {reason}")
         return
     found = f"{_span(estimate.hours)} at {_rate(estimate.bytes_per_second)} ({_BASES[estimate.basis]})"
     if estimate.hours <= FIRST_BACKUP_LIMIT:

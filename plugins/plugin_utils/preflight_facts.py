@@ -164,7 +164,10 @@ class EntryFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything observed on one host in one session."""
+    """Everything observed on one host in one session.
+
+    `deployed`: the agent has opened its repository here once; `backed_up`: its last run made a snapshot.
+    """
 
     groups: frozenset[str]
     windows: Windows
@@ -173,6 +176,7 @@ class Facts:
     free: int | None
     entries: tuple[EntryFacts, ...]
     way: Way | None
+    deployed: bool
     backed_up: bool
     largest: tuple[tuple[str, int], ...] = ()
     rate: Rate | None = None
@@ -347,6 +351,7 @@ def probes(wanted: Wanted) -> tuple[Probe, ...]:
         Probe("windows", "&".join(f"{version} {value}" for value in values)),
         Probe("tar", "tar.exe --version"),
         Probe("disk", f"dir /-c /a {path(drive)}"),
+        Probe("deployed", f"if exist {path(folder + 'repository.id')} echo 1"),
         Probe("status", f"type {path(folder + 'status.json')}"),
         Probe("ca", f"type {path(folder + 'ca.pem')}"),
     ]
@@ -409,6 +414,7 @@ def gather(session: Session, wanted: Wanted, timeout: float = 900.0) -> Facts:
         way=way(sections["repository"], sections["ca"], wanted.repository)
         if "repository" in sections
         else None,
+        deployed=b"1" in sections["deployed"],
         backed_up=backed_up(sections["status"]),
     )
 

@@ -63,6 +63,7 @@ GOOD = Facts(
         EntryFacts(OFFICE, Tree(30, 900, 8 * GB)),
     ),
     way=Way(0, 200, "system"),
+    deployed=False,
     backed_up=False,
 )
 
@@ -237,6 +238,7 @@ def good_host() -> Host:
             "windows": b"    CurrentBuildNumber  REG_SZ  17763\r\n    InstallationType  REG_SZ  Server\r\n",
             "tar": b"bsdtar 3.3.2 - libarchive\r\n",
             "disk": b"  2 R\x82p(s)  50000000000 octets libres\r\n",
+            "deployed": b"1\r\n",
             "status": b'{"exit_code": 0}\r\n',
             "ca": b"",
             "repository": b"HTTP/1.1 200 OK\r\n\r\n",
@@ -272,9 +274,13 @@ def test_over_the_volume_asks_for_the_largest_directories_only_then() -> None:
     assert "50%" not in host.lines[2]
 
 
-def test_the_rate_is_measured_only_before_the_first_backup() -> None:
+def test_the_rate_is_measured_only_before_the_deploy() -> None:
     host = good_host()
     host.sections["status"] = b""
+    assert inspect(host, uplink_mbit=None).verdict == "ready"
+    assert len(host.lines) == 1
+    host = good_host()
+    host.sections |= {"status": b"", "deployed": b""}
     report = inspect(host, uplink_mbit=None)
     assert len(host.lines) == 2
     assert report.case is not None
