@@ -137,7 +137,7 @@ class BinaryError(Exception):
         self.remedy = remedy
 
 
-class _Unavailable(Exception):  # noqa: N818 -- not an error yet
+class _Unavailable(Exception):
     """This way does not lead to the program, for the reason given; the next one may."""
 
 
