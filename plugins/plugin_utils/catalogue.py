@@ -146,7 +146,7 @@ def perimeter(values: Mapping[str, Any]) -> tuple[list[Entry], list[Finding]]:
     chosen = [(box, path) for box in ticked for path in box.paths if path.applies(variants)]
     below_root = [box.id for box, path in chosen if path.path.startswith(RACINE)]
     if below_root and ROOT in values and values[ROOT] is None:
-        problem = f"{RACINE} is missing, and {', '.join(dict.fromkeys(below_root))} lie below it"
+        problem = f"{RACINE} is missing, and below it lies {', '.join(dict.fromkeys(below_root))}"
         findings.append(Finding((ROOT,), problem, "Add the root of the provider's software, like D:\\"))
     root = values.get(ROOT) or ""
     entries = [

@@ -35,8 +35,7 @@ _YAML_REMEDIES = (
         "mapping values are not allowed",
         "Check the indentation of this line, and quote a value that holds a colon",
     ),
-    ("tab", "Indent with spaces, not with tabs"),
-    ("cannot start any token", "Quote the value, or indent with spaces in place of tabs"),
+    ("cannot start any token", "Quote the value"),
     ("did not find expected key", "Check the indentation of this line and of the lines above"),
     ("could not find expected ':'", "Write a colon and a space after the name, or check the indentation"),
     ("block end", "Check the indentation of this line and of the lines above"),
@@ -138,10 +137,12 @@ def read(paths: Iterable[Path], text_of: Callable[[Path], str], known: Sequence[
     """Reads the files; `text_of` opens (and decrypts) one, `known` are the variables that have a meaning."""
     files = Files()
     for path in paths:
+        text = ""
         try:
-            node = yaml.compose(text_of(path), Loader=_LOADER)
+            text = text_of(path)
+            node = yaml.compose(text, Loader=_LOADER)
         except yaml.MarkedYAMLError as error:
-            files.errors.append(_syntax_error(path, error))
+            files.errors.append(_syntax_error(path, text, error))
             continue
         except (UnicodeError, yaml.reader.ReaderError):
             problem, remedy = "the file is not UTF-8 text", "Save it again with the encoding UTF-8"
@@ -304,7 +305,9 @@ class _ClientFile:
 
     def _misplaced(self, key: yaml.ScalarNode, where: str, allowed: list[str], who: str = "") -> None:
         name = key.value
-        if name.startswith("prosecours_") and name != CLIENTS:
+        if meant := nearest(name, allowed, likeness=0.8):
+            remedy = f'Did you mean "{meant}"?'
+        elif name.startswith("prosecours_"):
             remedy = "Indent it below vars: of the client, or below the name of the server"
         elif name in ("children", "vars", "hosts"):
             remedy = (
@@ -360,12 +363,15 @@ def _twice(path: Path, node: yaml.Node, seen: frozenset[int] = frozenset()) -> I
             yield from _twice(path, value, seen)
 
 
-def _syntax_error(path: Path, error: yaml.MarkedYAMLError) -> ContractError:
+def _syntax_error(path: Path, text: str, error: yaml.MarkedYAMLError) -> ContractError:
     mark = error.problem_mark or error.context_mark
     said = " ".join(filter(None, [error.context, error.problem]))
     remedy = next(
-        (text for words, text in _YAML_REMEDIES if words in said), "Correct the line, or the one above it"
+        (cure for words, cure in _YAML_REMEDIES if words in said), "Correct the line, or the one above"
     )
+    lines = text.splitlines()
+    if mark and mark.line < len(lines) and re.match(r" *\t", lines[mark.line]):
+        remedy = "Indent with spaces, not with tabs"
     return ContractError(
         path, mark.line + 1 if mark else None, "", "", f"the file is not valid YAML: {said}", remedy
     )

@@ -1,0 +1,387 @@
+"""The layers of validation, one mistake at a time and all at once; and the contract that comes out."""
+
+# ruff: noqa: E501  (a table of mistakes reads best with one mistake a line)
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.prosecours.backup.plugins.plugin_utils import contract, contract_errors
+from ansible_collections.prosecours.backup.plugins.plugin_utils import contract_variables as variables
+from jsonschema import Draft202012Validator
+
+from .conftest import LAC, MOULIN, Inventory
+
+SRV1 = "      hosts:\n        moulin-srv1:\n"
+
+
+def test_the_contract_of_a_server(inventory: Inventory) -> None:
+    found = inventory.check()
+    assert found.errors == ()
+    assert found.hosts["moulin-srv1"] == {
+        "client": {"id": "gaec_du_moulin", "name": "GAEC du Moulin", "reference": "PS-2026-0042"},
+        "host": "moulin-srv1",
+        "subscribed_gb": 200,
+        "retention": {"daily": 7, "weekly": 2},
+        "options": ["import"],
+        "contacts": {
+            "main": {
+                "title": "Mme",
+                "first_name": "Élodie",
+                "name": "Lefèvre",
+                "email": "elodie@moulin.example",
+                "mobile": "06 12 34 56 78",
+            },
+            "substitute": {
+                "title": "M.",
+                "first_name": "Gaëtan",
+                "name": "Lefèvre",
+                "email": "gaetan@moulin.example",
+                "mobile": "+33 7 82 34 56 78",
+            },
+        },
+        "perimeter": [
+            {"box": "isagiwf_backup", "path": r"D:\isagiwf\backup", "kind": "directory"},
+            {"box": "isagiwf_giw", "path": r"D:\isagiwf\B????.GIW", "kind": "pattern"},
+            {"box": "office", "path": r"D:\Bureautique", "kind": "directory"},
+        ],
+        "excludes": [],
+        "schedule": {"time": "22:00", "spread_minutes": 60},
+        "upload_limit_kib": 0,
+        "uplink_mbit": None,
+    }
+    assert found.clients["gaec_du_moulin"]["hosts"] == ["moulin-srv1", "moulin-sql"]
+    assert found.hosts["moulin-sql"]["perimeter"][0]["path"] == r"D:\isabackup"
+
+
+def test_no_secret_is_in_the_result_or_in_an_error(inventory: Inventory) -> None:
+    whole = json.dumps([inventory.check().clients, inventory.check().hosts])
+    assert "S3cret" not in whole
+    inventory.edit(
+        "clients/lac.yml",
+        (
+            "      hosts:\n",
+            "        prosecours_repository_url: rest:https://u:S3cret@host/x/\n"
+            "        prosecours_repository_password: [S3cret]\n"
+            "        prosecours_encryption_password: S3cret\n"
+            "      hosts:\n",
+        ),
+    )
+    errors = inventory.errors()
+    assert len(errors) == 3
+    assert "S3cret" not in "".join(errors)
+
+
+# Layer 1: the files
+
+SHAPES: list[tuple[str, str, str]] = [
+    ("prosecours_clients:\n  children:\n    lac:\n      vars:\n\tx: 1\n", "5", "Indent with spaces"),
+    ('prosecours_clients:\n  x: "D:\\isa"\n', "2", "Write Windows paths without quotes"),
+    ("prosecours_clients:\n  x: y: z\n", "2", "Check the indentation of this line, and quote"),
+    ("prosecours_clients:\n  - x\n y: 2\n", "3", "Check the indentation"),
+    ("", "1", "the file does not begin with prosecours_clients"),
+    ("- a\n", "1", "the file does not begin with prosecours_clients"),
+    ("prosecours_client:\n  children:\n", "1", 'Did you mean "prosecours_clients"?'),
+    ("prosecours_clients:\nchildren:\n  lac:\n", "1", "nothing stands below prosecours_clients"),
+    ("prosecours_clients:\n  childs:\n    lac:\n", "2", 'Did you mean "children"?'),
+    (
+        "prosecours_clients:\n  lac:\n    hosts: {a: }\n",
+        "2",
+        '"lac" stands directly below prosecours_clients',
+    ),
+    (
+        "prosecours_clients:\n  vars: {a: 1}\n  children:\n    lac: {hosts: {a: }}\n",
+        "2",
+        "change every client",
+    ),
+    ("prosecours_clients:\n  children:\n", "2", "no client stands below children"),
+    ("prosecours_clients:\n  children:\n    lac:\n", "3", "neither vars nor hosts"),
+    ("prosecours_clients:\n  children:\n    lac: {vars: {x: 1}}\n", "3", "the client has no server"),
+    ("prosecours_clients:\n  children:\n    lac:\n      hosts:\n", "4", "no server stands below hosts"),
+    ("prosecours_clients:\n  children:\n    lac: {host: {a: }}\n", "3", 'Did you mean "hosts"?'),
+    ("prosecours_clients:\n  children:\n    lac: {hosts: {a: 5}}\n", "3", "are not variables"),
+    ("prosecours_clients:\n  children:\n    lac: {hosts: {'srv[1:3]': }}\n", "3", "one line for each server"),
+    ("prosecours_clients:\n  children:\n    lac: {hosts: {lac: }}\n", "3", "is the name of a client"),
+    (
+        "prosecours_clients:\n  children:\n    lac:\n      prosecours_office: []\n      hosts: {a: }\n",
+        "4",
+        "Indent it below vars",
+    ),
+    (
+        "prosecours_clients:\n  children:\n    lac:\n      vars:\n        hosts: {a: }\n",
+        "5",
+        "Check its indentation",
+    ),
+    ("prosecours_clients:\n  children:\n    Élevage-Sud: {hosts: {a: }}\n", "3", 'Write "elevage_sud"'),
+    (
+        "prosecours_clients:\n  children:\n    un: {hosts: {a: }}\n    deux: {hosts: {b: }}\n",
+        "4",
+        "several clients: un, deux",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "words"), SHAPES)
+def test_the_shape_of_a_file(inventory: Inventory, text: str, line: str, words: str) -> None:
+    inventory.write("clients/neuf.yml", text)
+    errors = [error for error in inventory.errors() if error.startswith(f"neuf.yml:{line} ")]
+    assert any(words in error for error in errors), inventory.errors()
+
+
+def test_a_file_that_is_not_utf_8(inventory: Inventory) -> None:
+    (inventory.folder / "clients" / "neuf.yml").write_bytes("nom: Chênes".encode("latin-1"))
+    assert inventory.errors() == [
+        "neuf.yml:-  : the file is not UTF-8 text → Save it again with the encoding UTF-8"
+    ]
+
+
+def test_a_key_written_twice(inventory: Inventory) -> None:
+    inventory.edit(
+        "clients/lac.yml",
+        ("          ansible_host", "          prosecours_root: D:\\\n          ansible_host"),
+    )
+    inventory.edit(
+        "clients/lac.yml",
+        ("          prosecours_office", "          prosecours_root: E:\\\n          prosecours_office"),
+    )
+    assert inventory.errors() == [
+        "lac.yml:18  prosecours_root: it is written twice in the same place, first in line 16 → Keep one of the two lines"
+    ]
+
+
+def test_a_copied_file_that_was_not_renamed(inventory: Inventory) -> None:
+    inventory.write("clients/neuf.yml", LAC)
+    assert inventory.errors() == [
+        "neuf.yml:3 ferme_du_lac : the client is in lac.yml (line 3) too → "
+        "In a copied file, give the client and each of its servers names of their own",
+        'neuf.yml:15 ferme_du_lac : the server "lac-srv" is in lac.yml (line 15) too → '
+        "In a copied file, give each server a name of its own",
+    ]
+
+
+def test_a_copied_file_that_was_only_renamed(inventory: Inventory) -> None:
+    inventory.write("clients/neuf.yml", LAC.replace("ferme_du_lac", "neuf").replace("lac-srv", "neuf-srv"))
+    assert inventory.errors() == [
+        'neuf.yml:6 neuf prosecours_contract_reference: the client "ferme_du_lac" (lac.yml) has the same → Write the one of "neuf"',
+        'neuf.yml:16 neuf-srv ansible_host: 127.0.1.13:5986 is the address of the server "lac-srv" too → '
+        'Write the address of "neuf-srv"',
+    ]
+
+
+def test_a_copy_that_keeps_the_repository(inventory: Inventory) -> None:
+    own = "        prosecours_repository_url: rest:https://Sauvegarde:8000/commun/\n        prosecours_repository_username: commun\n"
+    for name in ("lac", "moulin"):
+        inventory.edit(
+            f"clients/{name}.yml", ("        prosecours_client_name", f"{own}        prosecours_client_name")
+        )
+    errors = inventory.errors()
+    assert [error.split(":")[1].split(" ", 1)[1] for error in errors] == [
+        "gaec_du_moulin prosecours_repository_url",
+        "gaec_du_moulin prosecours_repository_username",
+    ]
+
+
+def test_no_client_at_all(tmp_path: Path) -> None:
+    found = contract.load([tmp_path], tmp_path, Path.read_text, {})
+    assert [error.problem for error in found.errors] == ["the inventory describes no client"]
+
+
+def test_a_server_outside_the_client_files(inventory: Inventory) -> None:
+    resolved = {**inventory.resolved({}), "autre": contract.Resolved({}, {})}
+    found = contract.load([inventory.folder], inventory.folder, Path.read_text, resolved)
+    assert [(error.who, error.problem) for error in found.errors] == [
+        ("autre", "no client file describes this server")
+    ]
+
+
+def test_group_vars_that_win_over_a_client_file(inventory: Inventory) -> None:
+    inventory.write("group_vars/all.yml", "prosecours_subscribed_gb: 10\n")
+    assert (
+        "lac.yml:7 ferme_du_lac prosecours_subscribed_gb: the line has no effect: group_vars/all.yml (line 1)"
+        in "".join(inventory.errors())
+    )
+
+
+# Layers 2 and 3: types and values
+
+WRONG: list[tuple[tuple[str, str], str]] = [
+    (("prosecours_subscribed_gb: 200", "prosecours_subscribed_gb: 0"), "7 gaec_du_moulin prosecours_subscribed_gb: 0 is less than 1"),
+    (("prosecours_subscribed_gb: 200", "prosecours_subscribed_gb: 1.5"), "1.5 is a number, not a whole number"),
+    (("prosecours_subscribed_gb: 200", "prosecours_subscribed_gb: '200'"), "Write the number without quotes"),
+    (("prosecours_subscribed_gb: 200", "prosecours_subscribed_gb: true"), "true is true or false, not a whole number"),
+    (("prosecours_subscribed_gb: 200", "prosecours_subscribed_gb:"), "7 gaec_du_moulin prosecours_subscribed_gb: it is missing, or has no value"),
+    (("        prosecours_subscribed_gb: 200\n", ""), "3 gaec_du_moulin prosecours_subscribed_gb: it is missing"),
+    (("prosecours_subscribed_gb", "prosecours_suscribed_gb"), 'no such variable → Did you mean "prosecours_subscribed_gb"?'),
+    (("prosecours_subscribed_gb", "subscribed_gb"), 'no such variable → Did you mean "prosecours_subscribed_gb"?'),
+    (("prosecours_subscribed_gb", "Prosecours-subscribed-gb"), 'no such variable → Did you mean "prosecours_subscribed_gb"?'),
+    (("[import]", "[imports]"), '8 gaec_du_moulin prosecours_options, entry 1: "imports" is unknown → Did you mean "import"?'),
+    (("[import]", "import"), '"import" is text, not a list → Write one line for each entry'),
+    (("[import]", "[import, import]"), '"import" is in the list twice'),
+    (("email: elodie@moulin.example", "email: elodie.moulin.example"), "13 gaec_du_moulin prosecours_contact_main.email: "),
+    (("email: elodie@moulin.example", "email: elodie@moulin"), "is no e-mail address"),
+    (("email: elodie@moulin.example", "email: élodie @moulin.example"), "is no e-mail address"),
+    (("          email: elodie@moulin.example\n", ""), '"email" is missing → Add email: E-mail address'),
+    (("email: elodie@moulin.example", "mail: elodie@moulin.example"), '13 gaec_du_moulin prosecours_contact_main.mail: no such field → Did you mean "email"?'),
+    (("title: Mme", "title:"), "prosecours_contact_main.title: it has no value"),
+    (('"06 12 34 56 78"', '"03 44 06 41 14"'), "is not the number of a mobile telephone"),
+    (('"06 12 34 56 78"', '"06 12 34 56"'), "does not have the digits"),
+    (('"06 12 34 56 78"', "portable"), "is no telephone number"),
+    (('"06 12 34 56 78"', "0612345670"), "a whole number, not text → Write it in quotes"),
+    (("Gaëtan", "élodie"), "the substitute is the main contact"),
+    ((SRV1, f"        prosecours_retention_daily: 6\n{SRV1}"), "6 is less than 7 → The contract promises 7 days (C7)"),
+    ((SRV1, f"        prosecours_retention_weekly: 1\n{SRV1}"), "The contract promises 2 weeks (C7)"),
+    ((SRV1, f"        prosecours_backup_time: 22:30\n{SRV1}"), "22:30 is the number 1350 in YAML → Write \"22:30\", with the quotes"),
+    ((SRV1, f"        prosecours_backup_time: '24:00'\n{SRV1}"), '"24:00" is not of the expected form'),
+    ((SRV1, f"        prosecours_backup_spread_minutes: -1\n{SRV1}"), "-1 is less than 0"),
+    ((SRV1, f"        prosecours_uplink_mbit: 0\n{SRV1}"), "0 is not more than 0"),
+    ((SRV1, f"        prosecours_repository_url: http://x/y/\n{SRV1}"), "prosecours_repository_url: the value is not of the expected form"),
+    ((SRV1, f"        prosecours_repository_username: 'a:b'\n{SRV1}"), "without spaces or colons"),
+    ((SRV1, f"        prosecours_encryption_password: court\n{SRV1}"), "Use 12 characters or more"),
+    ((SRV1, f"        prosecours_repository_ca: /etc/ca.pem\n{SRV1}"), "Give the text of the PEM file"),
+    ((f"{SRV1}          ansible_host: 127.0.1.11\n          prosecours_root: D:\\", f"{SRV1}          ansible_host: 127.0.1.11\n          prosecours_root: D"), "Write D:\\"),
+    ((f"{SRV1}          ansible_host: 127.0.1.11\n          prosecours_root: D:\\", f"{SRV1}          ansible_host: 127.0.1.11\n          prosecours_root: 'd:'"), "Write D:\\"),
+    (("- D:\\Bureautique", "- Bureautique"), '29 moulin-srv1 prosecours_office, entry 1: "Bureautique" is relative'),
+    (("- D:\\Bureautique", "- \\\\srv\\partage"), "UNC"),
+    (("- D:\\Bureautique", '- "D:\\bureau"'), "Write the path without quotes"),
+    (("- D:\\Bureautique", "- D:\\%USERNAME%"), "environment variable"),
+    (("- D:\\Bureautique", "- D:\\isagiwf"), "29 moulin-srv1 prosecours_office, entry 1: D:\\isagiwf\\backup lies inside D:\\isagiwf"),
+    (("- isagiwf_giw", "- isagiwf_gi"), '27 moulin-srv1 prosecours_software, entry 2: the box "isagiwf_gi" is unknown'),
+    (("          prosecours_office:\n", "          prosecours_excludes: ['*']\n          prosecours_office:\n"), '"*" excludes everything'),
+    (("          prosecours_office:\n", "          prosecours_subscribed_gb: 100\n          prosecours_office:\n"), 'it differs from that of "moulin-srv1"'),
+    (("127.0.1.12", "127.0.1.11"), '127.0.1.11:5986 is the address of the server "moulin-srv1" too'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "words"), WRONG, ids=[words[:50] for _, words in WRONG])
+def test_one_mistake_is_one_error_with_its_place(
+    inventory: Inventory, change: tuple[str, str], words: str
+) -> None:
+    inventory.edit("clients/moulin.yml", change)
+    errors = inventory.errors()
+    assert any(words in error for error in errors), errors
+    # A box that is unknown leaves the variants alone; a misspelt required variable is missing as well.
+    assert len(errors) <= 2
+    assert all(error.startswith("moulin.yml:") for error in errors)
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["0612345678", "07.82.34.56.78", "+33 6 12 34 56 78", "0033 7 82 34 56 78", "+33 (0)6 12 34 56 78",
+     "+590 690 12 34 56", "+262 692 12 34 56", "+32 470 12 34 56", "07 12 34 56 78"],
+)  # fmt: skip
+def test_mobile_numbers(inventory: Inventory, number: str) -> None:
+    inventory.edit("clients/moulin.yml", ("06 12 34 56 78", number))
+    assert inventory.errors() == []
+
+
+def test_optional_variables_without_value_are_not_given(inventory: Inventory) -> None:
+    inventory.edit("clients/moulin.yml", ("prosecours_options: [import]", "prosecours_options:"))
+    assert inventory.errors() == []
+    assert inventory.check().hosts["moulin-srv1"]["options"] == []
+
+
+def test_variables_that_cannot_be_computed(inventory: Inventory) -> None:
+    errors = inventory.errors(
+        **{
+            "lac-srv": {
+                "prosecours_root": "'disque' is undefined",
+                "prosecours_encryption_password": "Attempting to decrypt but no vault secrets found.",
+            }
+        }
+    )
+    assert errors == [
+        "lac.yml:3 ferme_du_lac prosecours_encryption_password: Ansible cannot compute it: Attempting to decrypt but no "
+        "vault secrets found. → Give the vault's password with --ask-vault-pass or --vault-password-file",
+        "lac.yml:15 lac-srv prosecours_root: Ansible cannot compute it: 'disque' is undefined → "
+        "Define the variable that it names, or correct its name",
+    ]
+
+
+# All at once
+
+
+def test_all_errors_of_all_clients_at_once(inventory: Inventory) -> None:
+    inventory.edit(
+        "clients/moulin.yml", ("200", "0"), ("- isagiwf_giw", "- isagiwf_gwi"), ("elodie@", "elodie")
+    )
+    inventory.edit("clients/lac.yml", ("D:\\Commun", "Commun"), ("M.", "[]"))
+    inventory.write("clients/casse.yml", 'a: "\\i"\n')
+    assert [error.split(": ")[0] for error in inventory.errors()] == [
+        "casse.yml:1  ",
+        "lac.yml:9 ferme_du_lac prosecours_contact_main.title",
+        "lac.yml:18 lac-srv prosecours_office, entry 1",
+        "moulin.yml:7 gaec_du_moulin prosecours_subscribed_gb",
+        "moulin.yml:13 gaec_du_moulin prosecours_contact_main.email",
+        "moulin.yml:27 moulin-srv1 prosecours_software, entry 2",
+    ]
+    found = inventory.check()
+    assert (found.clients, found.hosts) == ({}, {})
+
+
+def test_the_list_that_people_read(inventory: Inventory) -> None:
+    inventory.edit("clients/moulin.yml", ("200", "0"))
+    inventory.edit("clients/lac.yml", ("D:\\Commun", "Commun"))
+    errors = inventory.check().errors
+    assert contract_errors.summary(errors) == "2 errors in 2 files of the inventory"
+    assert contract_errors.listing(errors, inventory.folder) == (
+        "clients/lac.yml\n"
+        "  line 18 · lac-srv · prosecours_office, entry 1\n"
+        '      "Commun" is relative.\n'
+        "      → Begin with the drive, like D:\\Data.\n"
+        "\n"
+        "clients/moulin.yml\n"
+        "  line 7 · gaec_du_moulin · prosecours_subscribed_gb\n"
+        "      0 is less than 1.\n"
+        "      → Write the volume of Annexe 1 in whole GB, for example 200.\n"
+    )
+
+
+# The schema is also what editors use, and what the role documents
+
+
+def test_the_schema_takes_the_files_and_templates() -> None:
+    schema = Draft202012Validator(json.loads(variables.SCHEMA.read_text("utf-8")))
+    for path in sorted(contract.COLLECTION.glob("inventories/*/clients/*.yml")):
+        assert not list(schema.iter_errors(yaml.safe_load(path.read_text("utf-8")))), path
+    schema.validate(yaml.safe_load(MOULIN.replace(": 200", ': "{{ volume }}"')))
+    for old, new in ((": 200", ": '200'"), ("_name", "_nam"), ("vars:", "var:"), ("[import]", "[imports]")):
+        assert list(schema.iter_errors(yaml.safe_load(MOULIN.replace(old, new, 1)))), new
+
+
+def test_the_role_documents_the_variables_of_the_schema() -> None:
+    path = contract.COLLECTION / "roles" / "contract" / "meta" / "argument_specs.yml"
+    options = yaml.safe_load(path.read_text("utf-8"))["argument_specs"]["client"]["options"]
+    _same_as(
+        options, {name: variable.validator.schema for name, variable in variables.variables().items()}, None
+    )
+    assert {name for name, option in options.items() if option.get("required")} == {
+        name for name, variable in variables.variables().items() if variable.required
+    }
+
+
+def _same_as(options: dict[str, Any], schemas: dict[str, Any], required: list[str] | None) -> None:
+    kinds = {"string": "str", "integer": "int", "number": "float", "array": "list", "object": "dict"}
+    box = json.loads(variables.SCHEMA.read_text("utf-8"))["$defs"]["box"]
+    assert list(options) == list(schemas)
+    for name, schema in schemas.items():
+        option = options[name]
+        kind = (
+            schema["type"]
+            if isinstance(schema["type"], str)
+            else next(k for k in schema["type"] if k != "null")
+        )
+        assert option["type"] == kinds[kind], name
+        assert option["description"].startswith(schema["description"]), name
+        items = schema.get("items", {})
+        items = box if "$ref" in items else items
+        assert option.get("elements") == kinds.get(items.get("type")), name
+        assert option.get("choices") == (schema.get("enum") or items.get("enum")), name
+        if required is not None:
+            assert option.get("required", False) == (name in required), name
+        inner = schema.get("properties") or items.get("properties")
+        if inner:
+            _same_as(option["options"], inner, (schema if "properties" in schema else items)["required"])
