@@ -153,7 +153,8 @@ def _swap_script(moves: Collection[str], deletions: Collection[str]) -> bytes:
     lines = [
         "@echo off",
         "echo held 1>&2",
-        *(f"if exist {name} move /y {name} ..\\{name} >nul || exit /b 3" for name in moves),
+        # A file that is still here could not be moved: cmd's own commands are shy with exit codes.
+        *(f"move /y {name} ..\\{name} >nul\r\nif exist {name} exit /b 3" for name in moves),
         *(f"if exist ..\\{name} del /f /q ..\\{name}" for name in deletions),
         "exit /b 0",
     ]

@@ -2,7 +2,8 @@
 rem The daily backup, run by the scheduled task as SYSTEM. Its exit code is restic's:
 rem 0 complete, 3 incomplete, 1 failed, 11 locked, 12 wrong password; 251 when another run holds the lock.
 setlocal EnableExtensions DisableDelayedExpansion
-cd /d "%~dp0" || exit /b 250
+cd /d "%~dp0"
+if not exist restic.cmd exit /b 250
 if not exist logs mkdir logs
 if not exist cache mkdir cache
 
@@ -35,7 +36,8 @@ set ERRORS=0
 for /f "delims=" %%e in ('findstr /c:"\"message_type\":\"error\"" "%LOG%"') do set /a ERRORS+=1
 rem restic reads live files, with exit code 0, where Windows could not make a shadow copy.
 set DEGRADED=false
-findstr /c:"failed to create snapshot" "%LOG%" >nul && set DEGRADED=true
+findstr /c:"failed to create snapshot" "%LOG%" >nul
+if not errorlevel 1 set DEGRADED=true
 findstr /c:" does not exist, skipping" /c:" cannot be accessed, skipping" /c:" does not match any files, skipping" "%LOG%" >missing.new
 set MISSING=0
 for /f "delims=" %%m in (missing.new) do set /a MISSING+=1
@@ -50,7 +52,8 @@ exit /b
 :status
 echo {"format": 1, "start": "%START%", "end": "%END%", "exit_code": %CODE%, "attempts": %ATTEMPT%,
 echo "errors": %ERRORS%, "missing": %MISSING%, "degraded": %DEGRADED%, "log": "%LOG:\=/%", "summary":
-findstr /c:"\"message_type\":\"summary\"" "%LOG%" || echo null
+findstr /c:"\"message_type\":\"summary\"" "%LOG%"
+if errorlevel 1 echo null
 echo }
 exit /b
 

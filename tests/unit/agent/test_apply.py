@@ -98,7 +98,7 @@ def test_a_small_repair_touches_only_what_it_must(tmp_path: Path) -> None:
         script = archive.extractfile("swap.cmd")
         assert script is not None
         assert (
-            b"if exist perimeter.txt move /y perimeter.txt ..\\perimeter.txt >nul || exit /b 3\r\n"
+            b"move /y perimeter.txt ..\\perimeter.txt >nul\r\nif exist perimeter.txt exit /b 3\r\n"
             in script.read()
         )
     assert edited.host.commands("restic.cmd|schtasks|icacls") == []
@@ -336,7 +336,8 @@ def test_arguments_become_a_request() -> None:
     arguments = {
         "contract": request().contract,
         "repository": {
-            "url": "rest:https://h/", "username": "u", "password": "p", "encryption_password": "e", "ca": None,
+            "url": "rest:https://h/", "username": "u", "password": "p", "encryption_password": "e",
+            "ca": None,
         },
         "restic": {"path": "/r", "version": "0.19.1", "sha256": "AB"},
         "folder": "C:\\x\\", "wait": 1, "first_backup": "now", "attempts": 2, "retry_minutes": 3,
