@@ -1,0 +1,102 @@
+"""Each way to disable or alter the agent (C12): predicted by check mode, named and repaired by deploy."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+
+import pytest
+from verifier import AGENT, TASK, Server
+
+CLOSED = "D:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What a client does, the resource that deploy has to name, and what its diff has to show."""
+
+    tamper: str
+    named: str
+    shown: str
+
+
+DRIFTS = {
+    "task disabled": Drift(rf'schtasks /change /tn "{TASK}" /disable', rf"task {TASK}", "enabled: false"),
+    "task deleted": Drift(rf'schtasks /delete /tn "{TASK}" /f', rf"task {TASK}", "enabled: true"),
+    "binary replaced": Drift(
+        rf'copy /y "%SystemRoot%\System32\whoami.exe" "{AGENT}\restic.exe"', "binary restic.exe", "sha256"
+    ),
+    "binary deleted": Drift(rf'del /f /q "{AGENT}\restic.exe"', "binary restic.exe", "sha256"),
+    "rights opened": Drift(
+        rf'icacls "{AGENT}" /grant "*S-1-5-32-545:(OI)(CI)M" /q', f"rights {AGENT}", "S-1-5-32-545"
+    ),
+    "rights of one file opened": Drift(
+        rf'icacls "{AGENT}\password.txt" /grant "*S-1-1-0:F" /q', f"rights {AGENT}", "password.txt"
+    ),
+    "inheritance opened": Drift(rf'icacls "{AGENT}" /inheritance:e /q', f"rights {AGENT}", AGENT),
+    "perimeter edited": Drift(
+        rf'echo D:\isapawp>"{AGENT}\perimeter.txt"', "text perimeter.txt", "+D:\\isagiwf\\backup"
+    ),
+    "script edited": Drift(rf'echo exit /b 0 >"{AGENT}\backup.cmd"', "text backup.cmd", "-exit /b 0"),
+    "exclusion added": Drift(rf'echo *.bak>>"{AGENT}\excludes.txt"', "text excludes.txt", "-*.bak"),
+    "password replaced": Drift(rf'echo autre>"{AGENT}\password.txt"', "secret password.txt", "***"),
+}
+
+
+def deploy(*arguments: str) -> str:
+    """Run the playbook as a technician does; it has to succeed. What it printed, with the diff."""
+    done = subprocess.run(
+        [
+            "ansible-playbook",
+            "-i",
+            os.environ["PROSECOURS_INVENTORY"],
+            "playbooks/deploy.yml",
+            "--diff",
+            *arguments,
+        ],
+        cwd=os.environ["MOLECULE_PROJECT_DIRECTORY"],
+        env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def changed(output: str) -> int:
+    """How many tasks changed the server."""
+    return int(re.findall(r"changed=(\d+)", output)[-1])
+
+
+@pytest.mark.parametrize("drift", DRIFTS.values(), ids=DRIFTS.keys())
+def test_drift_is_predicted_named_and_repaired(server: Server, drift: Drift) -> None:
+    before = picture(server)
+    server.expect(drift.tamper)
+    assert picture(server) != before, "the tampering changed nothing: the test would show nothing"
+
+    predicted = deploy("--check")
+    assert f"before: {server.name}: {drift.named}" in predicted
+    assert drift.shown in predicted
+    assert picture(server) != before, "check mode repaired"
+
+    repaired = deploy()
+    assert f"before: {server.name}: {drift.named}" in repaired
+    assert picture(server) == before
+
+    assert changed(deploy()) == 0
+
+
+def picture(server: Server) -> dict[str, str]:
+    """All that a client could alter, as the server's own programs tell it."""
+    names = sorted(server.expect(f'dir /b /a-d "{AGENT}"').split())
+    kept = [name for name in names if name not in ("backup.lock", "stamp.txt")]
+    task = server.run(f'schtasks /query /tn "{TASK}" /xml')
+    return {
+        "task": re.sub(r"<Date>.*?</Date>", "", task.stdout) if task.rc == 0 else "",
+        "rights": server.sddl(AGENT),
+        **{f"sha256 of {name}": server.sha256(f"{AGENT}\\{name}") for name in kept},
+        **{f"rights of {name}": server.sddl(f"{AGENT}\\{name}") for name in kept},
+    }
