@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from windows_lab.authentication import Accounts
 from windows_lab.certificates import Authority
@@ -78,11 +79,34 @@ class LinuxProcess:
 
 
 class LinuxMachine:
-    """The Machine protocol of the lab."""
+    """The machine protocol of the lab."""
 
-    def __init__(self, name: str = "linux", users: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "linux",
+        folder: Path | None = None,
+        settings: dict[str, Any] | None = None,
+        users: dict[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.users = users or {USER: PASSWORD}
+        self.free_bytes: int | None = None
+        self._now = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+    def prepare(self) -> None:
+        """Nothing to make."""
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, to: datetime) -> None:
+        self._now = to
+
+    def limit_disk(self, free_bytes: int | None) -> None:
+        self.free_bytes = free_bytes
 
     def start(self, line: str, cwd: str | None, environment: dict[str, str]) -> LinuxProcess:
         return LinuxProcess(line, cwd, environment)

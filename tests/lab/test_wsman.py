@@ -13,17 +13,18 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import requests
 import spnego
-import xmltodict
 from lab.linux_machine import PASSWORD, USER, LabHost, serve
 from requests.auth import HTTPBasicAuth
 from windows_lab.authentication import ENCRYPTED_TYPE, ntlm_type
 from windows_lab.faults import Fault
 from windows_lab.journal import describe
 from windows_lab.shells import Limits
+from windows_lab.soap import ADDRESSING, FAULT
 from winrm.exceptions import (
     InvalidCredentialsError,
     WinRMOperationTimeoutError,
@@ -378,8 +379,10 @@ def post(lab: LabHost, data: bytes, **headers: str) -> requests.Response:
 def fault_of(answer: requests.Response) -> int:
     """The code of the WSManFault that an answer carries."""
     assert answer.status_code == 500
-    detail = xmltodict.parse(answer.content)["s:Envelope"]["s:Body"]["s:Fault"]["s:Detail"]
-    return int(detail["f:WSManFault"]["@Code"])
+    root = ElementTree.fromstring(answer.content)  # noqa: S314 (our own server)
+    fault = root.find(f".//{{{FAULT}}}WSManFault")
+    assert fault is not None
+    return int(fault.attrib["Code"])
 
 
 COMMAND = "<rsp:CommandLine><rsp:Command>true</rsp:Command></rsp:CommandLine>"
@@ -421,8 +424,8 @@ def test_faults_and_replies_relate_to_their_request(lab: LabHost) -> None:
         envelope("Create", "<rsp:Shell/>", MessageID="uuid:UN"),
         envelope("Delete", MessageID="uuid:UN"),
     ):
-        header = xmltodict.parse(post(lab, request).content)["s:Envelope"]["s:Header"]
-        assert header["a:RelatesTo"] == "uuid:UN"
+        reply = ElementTree.fromstring(post(lab, request).content)  # noqa: S314 (our own server)
+        assert reply.findtext(f".//{{{ADDRESSING}}}RelatesTo") == "uuid:UN"
 
 
 def test_an_unknown_command_of_a_known_shell_is_refused(lab: LabHost) -> None:

@@ -138,7 +138,7 @@ PIPE_CLOSED = Problem(
 CANNOT_START = Problem(_RECEIVER, "w:InternalError", 2, "Le fichier spécifié est introuvable.")
 
 
-class WSManFault(Exception):  # noqa: N818 (the name that WS-Man has for it)
+class WSManFault(Exception):
     """A request answered with a SOAP fault (HTTP 500); `relates_to` is set once the MessageID is known."""
 
     def __init__(self, problem: Problem) -> None:

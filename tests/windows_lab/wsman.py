@@ -63,17 +63,18 @@ class Listener(socketserver.ThreadingTCPServer):
         self.host = host
         self.tls = tls
         self.connections: set[socket.socket] = set()
+        self._thread: threading.Thread | None = None
         super().__init__(address, Handler)
 
     def start(self) -> None:
         """Serves in a thread of its own."""
-        threading.Thread(
-            target=self.serve_forever, name=f"listener {self.server_address}", daemon=True
-        ).start()
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """Closes the listener and every open connection."""
-        self.shutdown()
+        if self._thread is not None:  # shutdown() would wait for ever for a loop that never began
+            self.shutdown()
         self.server_close()
         for connection in list(self.connections):
             with contextlib.suppress(OSError):
@@ -98,11 +99,11 @@ class Record:
     stdin: int = 0
 
 
-class Cut(Exception):  # noqa: N818 (a decision, not an error)
+class Cut(Exception):
     """The connection is reset instead of an answer."""
 
 
-class Bare(Exception):  # noqa: N818 (an answer, not an error)
+class Bare(Exception):
     """An HTTP answer without an envelope."""
 
     def __init__(self, status: HTTPStatus, challenges: Iterable[str] = (), close: bool = False) -> None:
