@@ -9,7 +9,6 @@ MAKEFLAGS += --no-print-directory
 
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PROSECOURS_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/prosecours
-export PYTHONPATH := $(CURDIR)/tests
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help setup demo test lint lab-up lab-down bench lock clean
