@@ -51,7 +51,7 @@ clients:
       retention: {daily: 7, weekly: 2}
       options: [import]
       contacts:
-        main: {title: Mme, first_name: Claire, name: Martin, email: claire@moulin.example, mobile: 06 12 34 56 78}
+        main: {title: Mme, first_name: Claire, name: Martin, email: c@moulin.example, mobile: 06 12 34 56 78}
         substitute: null
       hosts: [moulin-srv1]
 hosts:
@@ -66,7 +66,7 @@ hosts:
       retention: {daily: 7, weekly: 2}
       options: [import]
       contacts:
-        main: {title: Mme, first_name: Claire, name: Martin, email: claire@moulin.example, mobile: 06 12 34 56 78}
+        main: {title: Mme, first_name: Claire, name: Martin, email: c@moulin.example, mobile: 06 12 34 56 78}
         substitute: null
       perimeter:
         - {box: isagiwf_backup, path: 'D:\isagiwf\backup', kind: directory}
