@@ -1,0 +1,282 @@
+"""The promise C7 over thousands of simulated years, and what each rule of the plan is there for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from ansible_collections.prosecours.backup.plugins.module_utils.retention import (
+    Action,
+    Decision,
+    Rules,
+    Snapshot,
+    day_of,
+    plan,
+)
+from ansible_collections.prosecours.backup.plugins.module_utils.retention_proof import objections
+from unit.retention.simulation import at, backup, history_of, live, simulate
+
+HISTORIES = 2000
+ONE_DAY = timedelta(days=1)
+
+
+def proven(snapshots: tuple[Snapshot, ...], now: datetime, rules: Rules) -> set[str]:
+    """The plan as the collection uses it: never without the checker's word."""
+    decisions = plan(snapshots, now, rules)
+    removed = {decision.id for decision in decisions if decision.action is Action.REMOVE}
+    assert objections(snapshots, removed, now, rules) == ()
+    assert not any(name.startswith("forged") for name in removed)
+    return {decision.id for decision in decisions} - removed
+
+
+def _broken_in(seeds: range) -> list[str]:
+    found = []
+    for seed in seeds:
+        problem, _ = live(simulate(seed), proven)
+        if problem:
+            found.append(f"simulate({seed}): {problem}")
+    return found
+
+
+@pytest.mark.slow
+def test_the_promise_holds_on_every_day_of_thousands_of_years() -> None:
+    """A failure names its seed: `live(simulate(seed), proven)` repeats it."""
+    chunks = [range(start, start + 50) for start in range(0, HISTORIES, 50)]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        assert [problem for chunk in pool.map(_broken_in, chunks) for problem in chunk] == []
+
+
+def daily(first: str, count: int, hour: float = 22.0) -> list[Snapshot]:
+    start = date.fromisoformat(first)
+    days = [start + number * ONE_DAY for number in range(count)]
+    return [backup(day.isoformat(), at(day, hour)) for day in days]
+
+
+def decide(snapshots: list[Snapshot], now: datetime, rules: Rules | None = None) -> dict[str, Decision]:
+    return {decision.id: decision for decision in plan(snapshots, now, rules or Rules())}
+
+
+def removed(snapshots: list[Snapshot], now: datetime, rules: Rules | None = None) -> set[str]:
+    decisions = decide(snapshots, now, rules)
+    return {name for name, decision in decisions.items() if decision.action is Action.REMOVE}
+
+
+@pytest.mark.parametrize(
+    ("days", "weeks", "most"), [(7, 2, 8), (7, 1, 7), (3, 4, 7), (14, 2, 14), (7, 5, 11)]
+)
+def test_no_more_stays_than_the_promise_asks_for(days: int, weeks: int, most: int) -> None:
+    """With a backup every day: the daily versions, and one for each week that they do not reach."""
+    sent = daily("2026-01-01", 200)
+    runs = [one.arrival + timedelta(hours=10) for one in sent]
+    problem, count = live(history_of(sent, runs, Rules(daily=days, weekly=weeks)), proven)
+    assert (problem, count) == (None, most)
+
+
+def test_the_weekly_version_is_as_old_as_it_can_be() -> None:
+    """It could be the newest of its week, and nothing would ever be older than seven days: no one's wish."""
+    sent, oldest = daily("2026-01-01", 60), set()
+    left: list[Snapshot] = []
+    for one in sent:
+        now = one.arrival + timedelta(hours=1.5)
+        left = [kept for kept in [*left, one] if kept.id not in removed([*left, one], now)]
+        oldest.add((day_of(now) - day_of(left[0].time)).days)
+    assert oldest - set(range(7)) == set(range(7, 14))
+
+
+@pytest.mark.parametrize("change", ["2026-03-29", "2026-10-25"])
+def test_days_are_those_of_paris_on_both_clock_changes(change: str) -> None:
+    """Between the last backup of a day and the first of the next lie two minutes, or in UTC no midnight."""
+    day = date.fromisoformat(change)
+    late, early = backup("late", at(day, 0) - timedelta(minutes=1)), backup("early", at(day, 0))
+    evening = backup("evening", at(day + ONE_DAY, 0) - timedelta(minutes=1))
+    assert [day_of(one.time) for one in (late, early, evening)] == [day - ONE_DAY, day, day]
+    assert removed([late, early, evening], at(day + ONE_DAY, 9)) == {"early"}
+    assert timedelta(hours=23) - timedelta(minutes=1) in {
+        evening.time - early.time,
+        evening.time - early.time - timedelta(hours=2),
+    }
+
+
+def test_the_last_of_a_day_stays_and_says_so() -> None:
+    noon, night = backup("noon", at("2026-05-04", 12)), backup("night", at("2026-05-04", 22))
+    decisions = decide([noon, night], at("2026-05-05", 9))
+    assert decisions["night"] == Decision("night", Action.KEEP, ("last version of 2026-05-04",))
+    assert decisions["noon"].reasons == ("night is a later version of 2026-05-04",)
+
+
+def test_a_perimeter_that_changed_at_noon_keeps_both_versions_of_the_day() -> None:
+    """The contract speaks of files: those that left the perimeter have their last version before noon."""
+    noon = backup("noon", at("2026-05-04", 12), paths=frozenset({"a", "b"}))
+    night = backup("night", at("2026-05-04", 22), paths=frozenset({"a", "c"}))
+    assert removed([noon, night], at("2026-05-05", 9)) == set()
+    assert removed([replace(noon, paths=frozenset("a")), night], at("2026-05-05", 9)) == {"noon"}
+
+
+def test_what_left_the_perimeter_expires() -> None:
+    sent = [replace(one, paths=frozenset("a")) for one in daily("2026-01-01", 30)]
+    sent += [replace(one, paths=frozenset("b")) for one in daily("2026-01-31", 30)]
+    assert removed(sent, at("2026-03-02")) >= {one.id for one in sent[:30]}
+
+
+def test_an_incomplete_backup_replaces_no_complete_one_and_stands_in_where_there_is_none() -> None:
+    whole = backup("whole", at("2026-05-04", 12))
+    part = backup("part", at("2026-05-04", 22), complete=False)
+    alone = [backup(f"alone{hour}", at("2026-05-05", hour), complete=False) for hour in (10, 22)]
+    assert removed([whole, part, *alone], at("2026-05-06", 9)) == {"alone10"}
+
+
+def test_a_mark_goes_with_the_snapshot_that_it_marks() -> None:
+    sent = daily("2026-01-01", 30)
+    old = backup("old-mark", at("2026-01-01", 23), marks="2026-01-01")
+    new = backup("new-mark", at("2026-01-30", 23), marks="2026-01-30")
+    gone = backup("lost-mark", at("2026-01-30", 23), marks="nowhere")
+    decisions = decide([*sent, old, new, gone], at("2026-02-01"))
+    assert decisions["old-mark"].action is decisions["lost-mark"].action is Action.REMOVE
+    assert decisions["new-mark"].action is Action.KEEP
+
+
+def test_what_has_just_arrived_replaces_nothing_yet() -> None:
+    """The mark that calls it incomplete comes after it."""
+    noon, night = backup("noon", at("2026-05-04", 12)), backup("night", at("2026-05-04", 22))
+    assert removed([noon, night], night.arrival + timedelta(minutes=59)) == set()
+    assert removed([noon, night], night.arrival + timedelta(minutes=61)) == {"noon"}
+
+
+def test_a_server_that_falls_silent_keeps_what_it_has() -> None:
+    sent = daily("2026-01-01", 10)
+    left = [one for one in sent if one.id not in removed(sent, at("2026-01-11", 9))]
+    assert removed(left, at("2026-06-01")) == set()
+
+
+def test_a_clock_that_jumps_ahead_on_the_repository_host_removes_nothing() -> None:
+    """Until backups agree with it again: what arrives under the wrong clock is set aside."""
+    sent = daily("2026-01-01", 8)
+    wrong = [replace(one, arrival=one.arrival + timedelta(days=4000)) for one in daily("2026-01-09", 3)]
+    decisions = decide([*sent, *wrong], at("2036-12-21"))
+    assert {one.action for one in decisions.values()} == {Action.KEEP, Action.SET_ASIDE}
+
+
+def test_a_clock_that_falls_back_on_the_repository_host_removes_nothing() -> None:
+    sent = daily("2026-01-01", 20)
+    left = [one for one in sent if one.id not in removed(sent, at("2026-01-21", 9))]
+    assert removed(left, at("2020-01-01")) == set()
+
+
+# -- snapshots that lie about their time ----------------------------------------------------------------
+
+
+def future(count: int, arrival: datetime) -> list[Snapshot]:
+    days = range(1, count + 1)
+    return [backup(f"forged{n:02}", arrival + n * ONE_DAY, arrival=arrival) for n in days]
+
+
+def past(count: int, arrival: datetime) -> list[Snapshot]:
+    """At the end of each past day, to be the last version of it."""
+    last = [at(day_of(arrival) - n * ONE_DAY, 23.99) for n in range(2, count + 2)]
+    return [backup(f"forged{n:02}", time, arrival=arrival) for n, time in enumerate(last)]
+
+
+@pytest.mark.parametrize("forge", [future, past])
+def test_forged_times_push_nothing_out_and_are_set_aside(
+    forge: Callable[[int, datetime], list[Snapshot]],
+) -> None:
+    sent = daily("2026-01-01", 14)
+    now = at("2026-01-15", 9)
+    without = removed(sent, now)
+    decisions = decide([*sent, *forge(12, now - timedelta(hours=3))], now)
+    assert {name for name, one in decisions.items() if one.action is Action.REMOVE} == without
+    assert all(
+        (one.action is Action.SET_ASIDE) == name.startswith("forged") for name, one in decisions.items()
+    )
+    assert all(one.reasons for one in decisions.values())
+
+
+def test_times_that_no_calendar_holds_are_set_aside() -> None:
+    arrival = at("2026-01-02")
+    ends = [datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)]
+    sent = [backup(f"forged{n}", time, arrival=arrival) for n, time in enumerate(ends)]
+    now = at("2026-01-20")
+    assert {one.action for one in plan(sent, now, Rules())} == {Action.SET_ASIDE}
+    assert objections(sent, [], now, Rules()) == ()
+
+
+def test_set_aside_leaves_only_when_released_and_older_than_the_promise() -> None:
+    sent = daily("2026-01-01", 40)
+    old, new = (
+        backup(f"forged{day}", at("2030-01-01"), arrival=at(day)) for day in ("2026-01-20", "2026-02-01")
+    )
+    now = at("2026-02-09", 23.5)
+    release = Rules(released=frozenset({old.id, new.id}))
+    assert not {old.id, new.id} & removed([*sent, old, new], now)
+    assert {old.id, new.id} & removed([*sent, old, new], now, release) == {old.id}
+
+
+# -- sudden loss ----------------------------------------------------------------------------------------
+
+
+def test_a_sudden_loss_holds_all_older_versions_until_it_is_released() -> None:
+    before = daily("2026-01-01", 13)
+    now = at("2026-01-13", 23.5)
+    before = [one for one in before if one.id not in removed(before, now)]
+    loss = backup("loss", at("2026-01-14"), losses=("200 of 210 files are gone",))
+    after = daily("2026-01-15", 60)
+    later = at("2026-03-20")
+    decisions = decide([*before, loss, *after], later)
+    assert all(decisions[one.id].action is Action.KEEP for one in [*before, loss])
+    assert decisions["loss"].reasons == ("sudden loss: 200 of 210 files are gone",)
+    assert "held by the sudden loss in loss" in decisions[before[0].id].reasons
+    assert decisions["2026-01-20"].action is Action.REMOVE  # what came after it goes its way
+
+    released = removed([*before, loss, *after], later, Rules(released=frozenset({"loss"})))
+    assert {one.id for one in [*before, loss]} <= released
+
+
+def test_a_backdated_loss_holds_what_had_arrived_before_it() -> None:
+    """Its own time is within the bound, and before that of the night's real version."""
+    sent = daily("2026-01-01", 20)
+    left = [one for one in sent if one.id not in removed(sent, at("2026-01-20", 23.5))]
+    loss = backup("loss", at("2026-01-20", 21), arrival=at("2026-01-21", 9), losses=("empty",))
+    later = daily("2026-01-21", 40)
+    assert not {one.id for one in left} & removed([*left, loss, *later], at("2026-03-05"))
+
+
+# -- the checker ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gone", "objection"),
+    [
+        ({"2026-01-14"}, "the newest version would go"),
+        ({"2026-01-09"}, "on 2026-01-15 the last version of 2026-01-09 would be missing"),
+        ({"2026-01-02", "2026-01-04", "2026-01-06"}, None),
+        (
+            {f"2026-01-{n:02}" for n in range(2, 9)},
+            "on 2026-01-15 the week that ends on 2026-01-08 would have no version",
+        ),
+        ({"2026-01-01"}, None),
+        ({"forged"}, "forged is set aside, not to be removed"),
+        ({"elsewhere"}, "elsewher is not in the repository"),
+    ],
+)
+def test_the_checker_objects_to_what_breaks_the_promise(gone: set[str], objection: str | None) -> None:
+    sent = [*daily("2026-01-01", 14), backup("forged", at("2030-01-01"), arrival=at("2026-01-10"))]
+    found = objections(sent, gone, at("2026-01-15", 9), Rules())
+    assert any(text.endswith(objection) for text in found) if objection else found == ()
+
+
+def test_the_checker_looks_ahead() -> None:
+    """Today Sunday serves its week. Tomorrow Monday is in the week before, and nothing else will be."""
+    rules = Rules(daily=1, weekly=2)
+    sent = [backup("monday", at("2026-01-05")), backup("sunday", at("2026-01-11"))]
+    found = objections(sent, {"monday"}, at("2026-01-11", 23.5), rules)
+    assert found[0] == "srv: on 2026-01-12 the week that ends on 2026-01-05 would have no version"
+
+
+def test_the_checker_holds_what_a_loss_holds() -> None:
+    sent = [*daily("2026-01-01", 30), backup("loss", at("2026-01-31"), losses=("empty",))]
+    found = objections(sent, {"2026-01-01"}, at("2026-02-01", 9), Rules())
+    assert found == ("srv: 2026-01- is held by the sudden loss in loss",)
