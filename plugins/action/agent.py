@@ -48,4 +48,7 @@ class ActionModule(CoreAction):
     def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         request = agent.request_from(arguments)
         session = WinRMSession(self._connection, str(variables["inventory_hostname"]))
-        return agent.deploy(session, request, check=self._task.check_mode)
+        result = agent.deploy(session, request, check=self._task.check_mode)
+        for sentence in result["changes"]:
+            self._display.display(f"{session.host}: {sentence}", color="yellow")
+        return result

@@ -131,6 +131,11 @@ status:
     copy). Null before the first one.
   returned: success
   type: dict
+outcome:
+  description: The last backup in a few words.
+  returned: success
+  type: str
+  sample: complete
 running:
   description: Whether a backup is running.
   returned: success

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .agent_apply import AgentError, apply, observe
+from .agent_backup import outcome
 from .agent_desired import Binary, Desired, Request, Secret, UnusableError, check_request, desired
 from .agent_facts import Facts
 from .agent_plan import Change, plan
@@ -76,6 +77,7 @@ def report(host: str, wanted: Desired, facts: Facts, changes: tuple[Change, ...]
             for change in changes
         ],
         "status": facts.status,
+        "outcome": outcome(facts.status),
         "running": facts.running,
         "repository_id": facts.repository_id,
         "starts_at": wanted.starts_at,

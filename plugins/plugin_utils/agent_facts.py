@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,9 +74,8 @@ def probes(folder: str, nonce: str) -> list[Probe]:
 
 
 def parse(sections: Mapping[str, bytes]) -> Facts:
-    """Facts from the sections of `probes`. A section that is empty or unreadable means that there
-    is nothing."""
-    text = {name: decode(section) for name, section in sections.items()}
+    """Facts from the answers to all `probes` or some; one that is empty or unreadable stands for nothing."""
+    text = defaultdict(str, {name: decode(section) for name, section in sections.items()})
     if "1" not in text["exists"]:
         return Facts(
             shadow_copies=_has_shadow_copies(text["vss"]),

@@ -314,6 +314,7 @@ def test_nothing_to_change_is_one_question(tmp_path: Path) -> None:
         "changes": [],
         "diff": [],
         "status": None,
+        "outcome": "none yet",
         "running": False,
         "repository_id": IDENTITY,
         "starts_at": "22:59",
