@@ -63,22 +63,30 @@ class Listener(socketserver.ThreadingTCPServer):
         self.host = host
         self.tls = tls
         self.connections: set[socket.socket] = set()
-        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         super().__init__(address, Handler)
 
     def start(self) -> None:
         """Serves in a thread of its own."""
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Closes the listener and every open connection."""
-        if self._thread is not None:  # shutdown() would wait for ever for a loop that never began
-            self.shutdown()
+        self._stopping = True
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        if self._thread.is_alive():
+            self._thread.join()
         self.server_close()
         for connection in list(self.connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def _serve(self) -> None:
+        # Not serve_forever(), which wakes up twice a second: a lab has a hundred listeners.
+        while not self._stopping:
+            self.handle_request()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that leaves is no error of the lab; anything else goes to the log of the daemon."""
