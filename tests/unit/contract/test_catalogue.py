@@ -165,3 +165,9 @@ def test_every_rule_of_the_catalogue_names_a_variant_it_has() -> None:
     assert used == set(known.variants)
     assert {name for variant in known.variants.values() for name in variant.excludes} <= used
     assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in [*known.boxes, *used])
+
+
+def test_the_french_page_has_every_variable_box_and_variant() -> None:
+    page = (variables.SCHEMA.parents[1] / "docs" / "fr" / "inventaire.md").read_text("utf-8")
+    names = [*variables.variables(), *ALL_BOXES, *catalogue.annexe_1().variants]
+    assert [name for name in names if f"`{name}`" not in page] == []
