@@ -19,9 +19,7 @@ from typing import Any
 import requests
 from winrm.exceptions import (
     AuthenticationError,
-    WinRMError,
     WinRMOperationTimeoutError,
-    WinRMTransportError,
     WSManFaultError,
 )
 
@@ -57,6 +55,8 @@ class WinRMSession:
         try:
             connection._connect()
         except Exception as error:
+            if _is_a_bug(error):
+                raise
             raise self._refused(error) from error
         connection.protocol.transport.session.hooks["response"].append(self._read_clock)
 
@@ -81,6 +81,8 @@ class WinRMSession:
                 if done:
                     return Output(code, bytes(stdout), bytes(stderr))
         except Exception as error:
+            if _is_a_bug(error):
+                raise
             raise self._broken(error) from error
         finally:
             # Also on Ctrl-C: the signal ends a command that still runs and frees the slot of one that is
@@ -97,6 +99,8 @@ class WinRMSession:
         try:
             self._connection.put_file(source, target)
         except Exception as error:
+            if _is_a_bug(error):
+                raise
             raise self._broken(error) from error
 
     # -- one message each
@@ -203,9 +207,7 @@ class WinRMSession:
                 f"the connection to {self._address} broke ({text})",
                 "Nothing that was in place has been lost: check the link and run the playbook again",
             )
-        if isinstance(error, (WinRMError, WinRMTransportError, WinRMOperationTimeoutError)):
-            return self._fault(text)
-        return self._fault(f"{type(error).__name__}: {text}")
+        return self._fault(text)
 
     def _login(self, text: str) -> LoginRefused:
         user = self._connection.get_option("remote_user")
@@ -249,6 +251,12 @@ def _blocks(parts: Iterable[bytes]) -> Iterator[bytes]:
             del held[:CHUNK]
     if held:
         yield bytes(held)
+
+
+def _is_a_bug(error: Exception) -> bool:
+    """Whether the error comes from none of the libraries and systems in between, so that it is ours."""
+    outside = ("ansible.", "winrm.", "requests.", "urllib3.", "spnego.", "requests_")
+    return not isinstance(error, OSError) and not type(error).__module__.startswith(outside)
 
 
 def _codes(fault: WSManFaultError) -> set[int]:

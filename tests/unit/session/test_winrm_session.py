@@ -190,12 +190,23 @@ def test_what_breaks_in_a_session_has_one_family_and_a_remedy(
 def test_what_prevents_a_login_has_one_family_and_is_tried_once(
     text: str, kind: type[session.SessionError]
 ) -> None:
-    connection = Connection(RuntimeError(text))
+    refusal = type("AnsibleConnectionFailure", (Exception,), {"__module__": "ansible.errors"})
+    connection = Connection(refusal(text))
     with pytest.raises(kind) as caught:
         winrm_session.WinRMSession(connection, "moulin-srv1")
     assert "srv.moulin.lan port 5986" in str(caught.value)
     assert "0x7f" not in str(caught.value)
     assert connection.logins == 1
+
+
+def test_a_bug_stays_one() -> None:
+    with pytest.raises(KeyError):
+        winrm_session.WinRMSession(Connection(KeyError("_extras")), "moulin-srv1")
+    opened, protocol = begin()
+    protocol.replies = [AttributeError("x")]
+    with pytest.raises(AttributeError):
+        opened.run("ver")
+    assert protocol.log[-1] == "signal"
 
 
 def test_the_clock_comes_from_the_date_header(monkeypatch: pytest.MonkeyPatch) -> None:
