@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from windows_lab import LabError, inventory
+from windows_lab import LabError, daemon, inventory
 from windows_lab.control import Control, running_pid
 from windows_lab.inventory import RepositorySpec
 from windows_lab.repository import find_program
@@ -364,3 +364,14 @@ def test_a_state_folder_may_lie_deep(lab: Tool) -> None:
     assert lab.login(1) == 200
     lab.run("down")
     shutil.rmtree(lab.state)
+
+
+def test_down_ends_a_daemon_that_hangs(lab: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "END_SECONDS", 0.5)
+    lab.write("ferme", 1)
+    lab.up()
+    pid = running_pid(lab.state)
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    assert daemon.stop(lab.state, print)
+    assert processes_of(lab.state) == []

@@ -58,9 +58,11 @@ class Control:
         *,
         progress: Callable[[str], None] | None = None,
         output: Callable[[str, bytes], None] | None = None,
+        patience: float | None = None,
         **arguments: Any,
     ) -> Any:
-        """Does one thing and returns its result. Raises LabError with the daemon's sentence."""
+        """Does one thing and returns its result. Raises LabError with the daemon's sentence, or when it says
+        nothing for `patience` seconds (None: for ever)."""
         if not self._state.is_dir():
             raise LabError(NOT_RUNNING)
         with socket.socket(socket.AF_UNIX) as connection:
@@ -69,10 +71,13 @@ class Control:
                     connection.connect(address)
             except OSError:
                 raise LabError(NOT_RUNNING) from None
-            with connection.makefile("rwb") as stream:
-                stream.write(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
-                stream.flush()
-                return _final(stream, progress, output)
+            connection.settimeout(patience)
+            connection.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
+            with connection.makefile("rb") as answers:
+                try:
+                    return _final(answers, progress, output)
+                except TimeoutError:
+                    raise LabError(f"The daemon of the lab did not answer within {patience:.0f} s.") from None
 
 
 def _final(

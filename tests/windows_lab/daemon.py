@@ -60,7 +60,7 @@ def start(state: Path, rest_server: str | None, machine: str | None) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(LabError):
-            Control(state).ask("ping")
+            Control(state).ask("ping", patience=START_SECONDS)
             return
         if process.poll() is not None:
             lines = log_path.read_text(errors="replace").strip().splitlines()
@@ -75,7 +75,7 @@ def stop(state: Path, say: Callable[[str], None]) -> bool:
     pid = running_pid(state)
     if pid is not None:
         with contextlib.suppress(LabError):
-            Control(state).ask("down", progress=say)
+            Control(state).ask("down", progress=say, patience=END_SECONDS)
         deadline = time.monotonic() + END_SECONDS
         while running_pid(state) == pid and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -118,6 +118,7 @@ class Lab:
         self._make_machine = make_machine
         self._rest_server = rest_server
         self._changing = threading.Lock()
+        self._ending = threading.Event()
 
     def up(self, plan: Plan, say: Say) -> None:
         """Starts what of the plan does not run yet, takes new logins for what does. Raises LabError, and
@@ -146,7 +147,8 @@ class Lab:
         return self.repositories[client]
 
     def close(self, say: Say = lambda _: None) -> None:
-        """Ends everything, listeners first so that no command starts any more."""
+        """Ends everything, listeners first so that no command starts any more; an `up` under way gives up."""
+        self._ending.set()
         with self._changing:
             for host in self.hosts.values():
                 host.stop()
@@ -158,6 +160,7 @@ class Lab:
                 say(f"stopped the repository of {client}")
             self.hosts.clear()
             self.repositories.clear()
+            self._ending.clear()
 
     def _start_repositories(self, plan: Plan, say: Say) -> None:
         for spec in plan.repositories:
@@ -199,6 +202,8 @@ class Lab:
             raise LabError("\n".join(problems))
 
     def _start_host(self, spec: HostSpec) -> LabHost:
+        if self._ending.is_set():
+            raise LabError(f"{spec.name} was not started: the lab is being stopped.")
         folder = self.state / "hosts" / spec.name
         folder.mkdir(parents=True, exist_ok=True)
         machine = self._make_machine(spec.name, folder, spec.settings, dict(spec.users))
