@@ -47,13 +47,16 @@ def resolve(hostvars: Mapping[str, Any], host: str, *wanted: str) -> tuple[dict[
             try:
                 values[str(name)] = plain(variables[name])
             except AnsibleError as error:
-                failures[str(name)] = str(error)
+                failures[str(name)] = " ".join(str(error).split())
     return values, failures
 
 
 def read_text(loader: DataLoader, path: Path) -> str:
-    """The text of a file (UTF-8), decrypted if a vault holds it; raises AnsibleError."""
-    return str(plain(loader.get_text_file_contents(str(path))))
+    """The text of a file (UTF-8), decrypted if a vault holds it; raises OSError."""
+    try:
+        return str(plain(loader.get_text_file_contents(str(path))))
+    except AnsibleError as error:
+        raise OSError(" ".join(str(error).split())) from error
 
 
 class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no types

@@ -48,8 +48,8 @@ def load(
     """The contract of an inventory.
 
     `sources` are the inventory's files and folders, `playbook` the playbook's folder; `text_of` opens a file
-    and decrypts it; `resolved` has the variables of every server of the group prosecours_clients: those that
-    begin with prosecours_, ansible_host and ansible_port.
+    and decrypts it, or raises OSError; `resolved` has the variables of every server of the group
+    prosecours_clients: those that begin with prosecours_, ansible_host and ansible_port.
     """
     known = known_variables()
     files = contract_files.read(contract_files.find(sources, playbook), text_of, known)
@@ -67,6 +67,13 @@ def load(
         typed[host], findings = _checked(variables, known)
         perimeters[host], more = catalogue.perimeter(typed[host])
         errors += [_placed(files, host, finding, variables.values) for finding in [*findings, *more]]
+    broken = {error.file for error in files.errors}
+    for host, (_, place) in files.hosts.items():
+        if host not in resolved and place.file not in broken:
+            remedy = "Give the file the ending .yml, and a place in the folder clients of the inventory"
+            errors.append(
+                ContractError(place.file, place.line, host, "", "Ansible does not read this server", remedy)
+            )
     if not files.hosts and not errors:
         remedy = "Add a file for each client in the folder clients; docs/fr/inventaire.md has an example"
         errors.append(ContractError(sources[0], None, "", "", "the inventory describes no client", remedy))
@@ -84,7 +91,7 @@ def known_variables() -> tuple[str, ...]:
     names = list(contract_variables.variables())
     for path in sorted(COLLECTION.glob("roles/*/meta/argument_specs.yml")):
         points = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("argument_specs", {})
-        names += [name for point in points.values() for name in point.get("options", {})]
+        names += [name for point in points.values() for name in (point.get("options") or {})]
     return tuple(dict.fromkeys(names))
 
 

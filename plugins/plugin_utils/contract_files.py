@@ -119,13 +119,14 @@ def find(sources: Sequence[Path], playbook: Path) -> Iterator[Path]:
             yield source
     for source in (*sources, playbook):
         for name in VARIABLE_FOLDERS:
-            yield from _below((source if source.is_dir() else source.parent) / name)
+            yield from _below((source if source.is_dir() else source.parent) / name, "")
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: Path, *suffixes: str) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden and path.suffix.lower() in (*YAML_SUFFIXES, ""):
+        # .YML too, which Ansible passes over: its servers are then found to be missing.
+        if path.is_file() and not hidden and path.suffix.lower() in (*YAML_SUFFIXES, *suffixes):
             yield path
 
 
@@ -134,7 +135,7 @@ def _of_variables(path: Path, source: Path) -> bool:
 
 
 def read(paths: Iterable[Path], text_of: Callable[[Path], str], known: Sequence[str]) -> Files:
-    """Reads the files; `text_of` opens (and decrypts) one, `known` are the variables that have a meaning."""
+    """Reads the files. `text_of` opens (and decrypts) one, or raises OSError; `known` are all variables."""
     files = Files()
     for path in paths:
         text = ""
@@ -143,6 +144,12 @@ def read(paths: Iterable[Path], text_of: Callable[[Path], str], known: Sequence[
             node = yaml.compose(text, Loader=_LOADER)
         except yaml.MarkedYAMLError as error:
             files.errors.append(_syntax_error(path, text, error))
+            continue
+        except OSError as error:
+            remedy = "Give the vault's password, or correct the rights of the file"
+            files.errors.append(
+                ContractError(path, None, "", "", f"the file cannot be read: {error}", remedy)
+            )
             continue
         except (UnicodeError, yaml.reader.ReaderError):
             problem, remedy = "the file is not UTF-8 text", "Save it again with the encoding UTF-8"

@@ -29,7 +29,7 @@ _NOUNS = {
     "string": "text",
     "integer": "a whole number",
     "number": "a number",
-    "boolean": "true or false",
+    "boolean": "a yes or no",
     "array": "a list",
     "object": "a group of fields",
     "null": "nothing",

@@ -139,6 +139,26 @@ def test_a_file_that_is_not_utf_8(inventory: Inventory) -> None:
     ]
 
 
+def test_a_file_that_ansible_passes_over(inventory: Inventory) -> None:
+    (inventory.folder / "clients" / "lac.yml").rename(inventory.folder / "clients" / "lac.YML")
+    assert inventory.errors() == [
+        "lac.YML:15 lac-srv : Ansible does not read this server → "
+        "Give the file the ending .yml, and a place in the folder clients of the inventory"
+    ]
+
+
+def test_a_file_that_cannot_be_read(inventory: Inventory) -> None:
+    def text_of(path: Path) -> str:
+        if path.name == "lac.yml":
+            raise PermissionError(13, "Permission denied")
+        return path.read_text("utf-8")
+
+    found = contract.load([inventory.folder], inventory.folder, text_of, inventory.resolved({}))
+    assert [error.problem for error in found.errors] == [
+        "the file cannot be read: [Errno 13] Permission denied"
+    ]
+
+
 def test_a_key_written_twice(inventory: Inventory) -> None:
     inventory.edit(
         "clients/lac.yml",
@@ -212,7 +232,7 @@ WRONG: list[tuple[tuple[str, str], str]] = [
     (("prosecours_subscribed_gb: 200", "prosecours_subscribed_gb: 0"), "7 gaec_du_moulin prosecours_subscribed_gb: 0 is less than 1"),
     (("prosecours_subscribed_gb: 200", "prosecours_subscribed_gb: 1.5"), "1.5 is a number, not a whole number"),
     (("prosecours_subscribed_gb: 200", "prosecours_subscribed_gb: '200'"), "Write the number without quotes"),
-    (("prosecours_subscribed_gb: 200", "prosecours_subscribed_gb: true"), "true is true or false, not a whole number"),
+    (("prosecours_subscribed_gb: 200", "prosecours_subscribed_gb: true"), "true is a yes or no, not a whole number"),
     (("prosecours_subscribed_gb: 200", "prosecours_subscribed_gb:"), "7 gaec_du_moulin prosecours_subscribed_gb: it is missing, or has no value"),
     (("        prosecours_subscribed_gb: 200\n", ""), "3 gaec_du_moulin prosecours_subscribed_gb: it is missing"),
     (("prosecours_subscribed_gb", "prosecours_suscribed_gb"), 'no such variable → Did you mean "prosecours_subscribed_gb"?'),
