@@ -233,6 +233,7 @@ class Handler(BaseHTTPRequestHandler):
             raise Bare(HTTPStatus.LENGTH_REQUIRED, close=True)
         self._record.body = int(length)
         if self._record.body > self._host.limits.envelope + ENCRYPTION_ROOM:
+            self._discard(self._record.body)
             raise Bare(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, close=True)
         body = self.rfile.read(self._record.body)
         if len(body) < self._record.body:
@@ -243,6 +244,11 @@ class Handler(BaseHTTPRequestHandler):
         if body and not kind.startswith(("application/soap+xml", "multipart/encrypted")):
             raise Bare(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         return body
+
+    def _discard(self, length: int) -> None:
+        """Reads a refused body: a client that still sends would find a reset connection, not the answer."""
+        while length > 0 and (data := self.rfile.read(min(length, 65536))):
+            length -= len(data)
 
     def _log_in(self) -> None:
         verdict = self._login.check(self.headers.get("Authorization"))
