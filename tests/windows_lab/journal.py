@@ -9,6 +9,7 @@ Events (all with `time`, UTC, and `host`):
              state "ended": command, line, exit_code (null: by Signal or Delete), stdin (bytes), seconds
     fault    kind, action: an armed fault struck
     tls      connection, problem: a client that did not finish the TLS handshake
+    not_modelled, lab_fault  (written by the machine) program, line, problem: see docs/windows-lab.md
 """
 
 from __future__ import annotations
@@ -177,6 +178,8 @@ def describe(line: str) -> str:
             verdict = "accepted" if entry["accepted"] else f"REFUSED, {entry['failures']} in a row"
             locked = ", account locked" if entry["locked"] else ""
             return head + f"login {entry['user']} by {entry['method']}: {verdict}{locked}"
+        case {"event": "not_modelled" | "lab_fault"}:
+            return head + f"! {entry['event']}: {entry['problem']}: {entry['line'][:200]}"
         case {"event": "fault"}:
             return head + f"! fault {entry['kind']} on {entry['action']}"
         case _:
