@@ -198,3 +198,19 @@ def test_fifty_clients_take_seconds(ansible: Ansible) -> None:
     done = ansible.run(COLLECTION / "playbooks" / "check.yml")
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.monotonic() - start < 10
+
+
+def test_files_that_ansible_cannot_read_are_in_the_same_list(ansible: Ansible) -> None:
+    ansible.write("inventory/clients/casse.yml", 'prosecours_clients:\n  chemin: "D:\\isa"\n')
+    ansible.write(
+        "inventory/clients/lac.yml", LAC.replace("_gb: 20", "_gb: 20\n        prosecours_subscribed_gb: 0")
+    )
+    done = ansible.run(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="false", ANSIBLE_DUPLICATE_YAML_DICT_KEY="warn")
+    assert done.returncode == 2
+    for words in (
+        "clients/casse.yml\n  line 2\n      The file is not valid YAML",
+        "→ Write Windows paths without quotes",
+        "  line 8 · prosecours_subscribed_gb\n      It is written twice in the same place, first in line 7.",
+        "      0 is less than 1.",
+    ):
+        assert words in done.stderr
