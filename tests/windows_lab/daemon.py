@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -210,20 +211,23 @@ class Requests:
         self, answer: Answer, host: str | None = None, advance: float | None = None, to: str | None = None
     ) -> dict[str, str]:
         """The clocks of the schedulers, after moving them on by `advance` seconds or to the time `to`."""
-        clocks = {}
-        for name in [host] if host else list(self._lab.hosts):
-            machine = self._lab.host(name).machine
-            target = machine.now() + timedelta(seconds=advance) if advance else None
-            target = datetime.fromisoformat(to).astimezone(UTC) if to else target
-            if target is not None:
-                if target < machine.now():
-                    raise LabError(
-                        f"{name}: {target.isoformat()} has passed already; the clock never goes back."
-                    )
-                answer({"progress": f"{name}: the clock goes to {target.isoformat(timespec='minutes')}"})
-                machine.advance(target)
-            clocks[name] = machine.now().isoformat(timespec="seconds")
-        return clocks
+        machines = {name: self._lab.host(name).machine for name in ([host] if host else self._lab.hosts)}
+        targets: dict[str, datetime] = {}
+        for name, machine in machines.items():
+            now = machine.now()
+            targets[name] = datetime.fromisoformat(to).astimezone(UTC) if to else now
+            targets[name] += timedelta(seconds=advance or 0.0)
+            if targets[name] < now:
+                raise LabError(f"{name}: {to} has passed already; the clock never goes back.")
+        if to or advance:
+            # Side by side: due tasks run to their end.
+            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+                pending = {pool.submit(machines[name].advance, targets[name]): name for name in machines}
+                for future in as_completed(pending):
+                    future.result()
+                    name = pending[future]
+                    answer({"progress": f"{name}: it is {targets[name]:%Y-%m-%d %H:%M} UTC"})
+        return {name: machine.now().isoformat(timespec="seconds") for name, machine in machines.items()}
 
     def reset(self, answer: Answer, host: str | None = None) -> None:
         """Counters to zero, refused logins forgotten, left-over shells closed."""
@@ -269,6 +273,10 @@ class _Server(socketserver.ThreadingUnixStreamServer):
 class _Connection(socketserver.StreamRequestHandler):
     server: _Server
 
+    def setup(self) -> None:
+        super().setup()
+        self._writing = threading.Lock()
+
     def handle(self) -> None:
         request = json.loads(self.rfile.readline() or b"{}")
         verb = str(request.pop("verb", ""))
@@ -285,5 +293,5 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _answer(self, message: dict[str, Any]) -> None:
         # A client that left does not stop what it asked for.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        with self._writing, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.wfile.write(json.dumps(message).encode() + b"\n")
