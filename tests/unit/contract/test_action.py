@@ -205,7 +205,9 @@ def test_files_that_ansible_cannot_read_are_in_the_same_list(ansible: Ansible) -
     ansible.write(
         "inventory/clients/lac.yml", LAC.replace("_gb: 20", "_gb: 20\n        prosecours_subscribed_gb: 0")
     )
-    done = ansible.run(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="false", ANSIBLE_DUPLICATE_YAML_DICT_KEY="warn")
+    done = ansible.run(
+        ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="false", ANSIBLE_DUPLICATE_YAML_DICT_KEY="warn"
+    )
     assert done.returncode == 2
     for words in (
         "clients/casse.yml\n  line 2\n      The file is not valid YAML",
