@@ -200,6 +200,11 @@ def _write_inventory() -> None:
         "prosecours_root": "D:\\",
         "prosecours_software": ["isagiwf_backup", "isagiwf_giw", "isabanq"],
         "prosecours_office": ["D:\\Bureautique"],
+        "lab_files": {
+            "D:\\isagiwf": {"backup": {"compta.bak": 2_000_000}, "B0001.GIW": 100_000},
+            "D:\\isabanq": {"releve.txt": 20_000},
+            "D:\\Bureautique": {"lettre.docx": 30_000},
+        },
     }
     client = {
         "vars": {
