@@ -39,8 +39,15 @@ Answer = Callable[[dict[str, Any]], None]
 
 def start(state: Path, rest_server: str | None, machine: str | None) -> None:
     """Starts the daemon of a state folder in the background and waits for its socket. Raises LabError."""
-    end_leftovers(state)
     state.mkdir(parents=True, exist_ok=True)
+    with (state / "start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two `up` at once start one daemon
+        if running_pid(state) is None:
+            end_leftovers(state)
+            _spawn(state, rest_server, machine)
+
+
+def _spawn(state: Path, rest_server: str | None, machine: str | None) -> None:
     arguments = [sys.executable, "-m", "windows_lab", "serve", "--state", str(state)]
     if rest_server:
         arguments += ["--rest-server", rest_server]
@@ -171,7 +178,7 @@ class Requests:
             "state": str(self._lab.state),
             "pid": os.getpid(),
             "ca": str(self._lab.authority.certificate_path),
-            "hosts": [host.describe() for host in self._lab.hosts.values()],
+            "hosts": [host.describe() for host in list(self._lab.hosts.values())],
             "repositories": [
                 {
                     "client": client,
@@ -181,7 +188,7 @@ class Requests:
                     "max_size": repository.max_size,
                     "data": str(repository.data),
                 }
-                for client, repository in self._lab.repositories.items()
+                for client, repository in list(self._lab.repositories.items())
             ],
         }
 
@@ -211,7 +218,9 @@ class Requests:
         self, answer: Answer, host: str | None = None, advance: float | None = None, to: str | None = None
     ) -> dict[str, str]:
         """The clocks of the schedulers, after moving them on by `advance` seconds or to the time `to`."""
-        machines = {name: self._lab.host(name).machine for name in ([host] if host else self._lab.hosts)}
+        machines = {
+            name: self._lab.host(name).machine for name in ([host] if host else list(self._lab.hosts))
+        }
         targets: dict[str, datetime] = {}
         for name, machine in machines.items():
             now = machine.now()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
@@ -197,6 +198,9 @@ class Lab:
                     say(f"host {done}/{len(new)}: {spec.name} on {spec.address}")
                 except LabError as problem:
                     problems.append(str(problem))
+                except Exception as problem:  # one host shall not take the others down with it
+                    traceback.print_exc()
+                    problems.append(f"{spec.name} did not start: {problem!r}. daemon.log has the details.")
         self.hosts = dict(sorted(self.hosts.items()))
         if problems:
             raise LabError("\n".join(problems))
@@ -210,7 +214,7 @@ class Lab:
         try:
             machine.prepare()
             return LabHost(spec, machine, folder, self.authority)
-        except LabError:
+        except BaseException:
             machine.close()
             raise
 
