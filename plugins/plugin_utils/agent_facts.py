@@ -134,7 +134,9 @@ def _status(text: str, missing: str) -> Mapping[str, Any] | None:
         return None
     if not isinstance(status, dict):
         return None
-    return {**status, "missing": [_missing(line) for line in missing.splitlines() if line.strip()]}
+    # Each attempt of a run names them anew.
+    entries = dict.fromkeys(_missing(line) for line in missing.splitlines() if line.strip())
+    return {**status, "missing": list(entries)}
 
 
 def _missing(line: str) -> str:

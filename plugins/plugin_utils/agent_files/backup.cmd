@@ -60,6 +60,8 @@ exit /b
 rem The first argument names the variable that gets the time in UTC, as 2026-01-31T23:59:59Z.
 rem robocopy is the inbox program that prints times in UTC and in one form in every language.
 :now
+set DAY=0000/00/00
+set TIME_OF_DAY=00:00:00
 echo.>stamp.txt
 for /f "tokens=1,2" %%a in ('robocopy . nowhere stamp.txt /L /TS /NC /NS /NDL /NJH /NJS /NP') do (
   set "DAY=%%a"

@@ -76,6 +76,7 @@ def test_the_status_names_what_was_missing() -> None:
             "type:status.json": '{"format": 1, "exit_code": 3, "missing": 2, "summary":\n{"files_new": 1}\n}',
             "type:missing.txt": 'pattern "D:\\\\isagiwf\\\\[Bb]????.[Gg][Ii][Ww]" does not match any files,'
             " skipping\n"
+            "E:\\Élevage & cultures does not exist, skipping\n"
             "E:\\Élevage & cultures does not exist, skipping\n",
         }
     )
