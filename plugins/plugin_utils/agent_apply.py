@@ -201,7 +201,7 @@ def _deliver(
 
 def _pack(files: Mapping[str, bytes | Path], archive: IO[bytes]) -> int:
     """Write a gzip tar of `files` and rewind it; its size in bytes."""
-    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=6) as tar:
+    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=4) as tar:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.mtime = int(time.time())
