@@ -218,9 +218,8 @@ class Requests:
         self, answer: Answer, host: str | None = None, advance: float | None = None, to: str | None = None
     ) -> dict[str, str]:
         """The clocks of the schedulers, after moving them on by `advance` seconds or to the time `to`."""
-        machines = {
-            name: self._lab.host(name).machine for name in ([host] if host else list(self._lab.hosts))
-        }
+        names = [host] if host else list(self._lab.hosts)
+        machines = {name: self._lab.host(name).machine for name in names}
         targets: dict[str, datetime] = {}
         for name, machine in machines.items():
             now = machine.now()
