@@ -18,7 +18,7 @@ import yaml
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 ACTIONS = sorted(path.stem for path in (CHECKOUT / "plugins" / "action").glob("[!_]*.py"))
-CORE = sorted((CHECKOUT / "plugins" / "plugin_utils").rglob("*.py"))
+CORE = sorted((CHECKOUT / "plugins").glob("*_utils/*.py"))
 ROLES = sorted(path.parent.parent.name for path in (CHECKOUT / "roles").glob("*/tasks/main.yml"))
 
 # Which file of the core may import what besides the standard library and the core itself.
