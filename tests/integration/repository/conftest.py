@@ -1,0 +1,271 @@
+"""Repository hosts on this machine: the role runs over ansible_connection=local, in folders of its own.
+
+Listens at 127.0.6.1 only. Where the tests run as root each client has its own system user, as on a real host.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from ansible_collections.prosecours.backup.plugins.plugin_utils import binaries
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+ADDRESS = "127.0.6.1"
+SUPERVISORCTL = Path(sys.executable).with_name("supervisorctl")
+
+HOSTS = """
+prosecours_repositories:
+  hosts:
+    depot:
+      ansible_connection: local
+      ansible_python_interpreter: "{{{{ ansible_playbook_python }}}}"
+      ansible_become: {root}
+      prosecours_repository_data: {folder}/data
+      prosecours_repository_config: {folder}/config
+      prosecours_repository_program: {folder}/bin/rest-server
+      prosecours_repository_address: {address}
+      prosecours_repository_packages: []
+      prosecours_repository_supervisord: {supervisord}
+      prosecours_repository_ca_file: {folder}/ca.pem
+"""
+
+CLIENT = r"""
+prosecours_clients:
+  children:
+    {name}:
+      vars:
+        prosecours_client_name: {name}
+        prosecours_contract_reference: PS-{port}
+        prosecours_subscribed_gb: {subscribed_gb}
+        prosecours_contact_main:
+          title: M.
+          first_name: Jean
+          name: Martin
+          email: jean.martin@ferme.example.com
+          mobile: "06 12 34 56 78"
+        prosecours_repository_url: rest:https://{address}:{port}/{name}/
+        prosecours_repository_username: {name}
+        prosecours_repository_password: {password}
+        prosecours_encryption_password: {encryption}
+        prosecours_repository_ca: >-
+          {{{{ lookup('ansible.builtin.file', '{folder}/ca.pem', errors='ignore') }}}}
+      hosts:
+        {name}-srv:
+          prosecours_root: 'D:\'
+          prosecours_software: [isapawp]
+"""
+
+
+@dataclass(frozen=True)
+class Client:
+    """What lies on a client's server: all that an attacker there has."""
+
+    name: str
+    port: int
+    password: str
+    encryption: str
+
+    @property
+    def url(self) -> str:
+        return f"https://{ADDRESS}:{self.port}/{self.name}/"
+
+
+@dataclass(frozen=True)
+class Played:
+    """What one ansible-playbook run left: its exit code and all that it printed."""
+
+    code: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        line = next(line for line in self.output.splitlines() if line.startswith("depot ") and "ok=" in line)
+        return int(line.split("changed=")[1].split()[0])
+
+    @property
+    def changes(self) -> list[str]:
+        """The headers of the diff, in order: what was, or would be, changed."""
+        head = "--- before: "
+        return [line.removeprefix(head) for line in self.output.splitlines() if line.startswith(head)]
+
+
+@dataclass
+class Depot:
+    """One repository host with its inventory."""
+
+    folder: Path
+    clients: dict[str, Client] = field(default_factory=dict)
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.pem"
+
+    def data(self, name: str) -> Path:
+        return self.folder / "data" / name
+
+    def config(self, name: str) -> Path:
+        return self.folder / "config" / name
+
+    def add(self, name: str, subscribed_gb: int = 1, password: str = "", port: int = 0) -> Client:
+        """Write (or write anew) a client's file; the port stays."""
+        known = self.clients.get(name)
+        port = port or (known.port if known else free_port())
+        client = Client(name, port, password or f"repository-of-{name}", f"encryption-of-{name}")
+        text = (
+            dedent(CLIENT)
+            .lstrip()
+            .format(
+                name=name,
+                port=port,
+                address=ADDRESS,
+                folder=self.folder,
+                subscribed_gb=subscribed_gb,
+                password=client.password,
+                encryption=client.encryption,
+            )
+        )
+        path = self.folder / "inventory" / "clients" / f"{name}.yml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        self.clients[name] = client
+        return client
+
+    def forget(self, name: str) -> None:
+        """Take a client out of the inventory, as at the end of a contract."""
+        (self.folder / "inventory" / "clients" / f"{name}.yml").unlink()
+
+    def play(self, *arguments: str, playbook: str = "repository", diff: bool = True) -> Played:
+        command = ["ansible-playbook", "-i", str(self.folder / "inventory"), f"playbooks/{playbook}.yml"]
+        done = subprocess.run(
+            [*command, *(["--diff"] if diff else []), *arguments],
+            cwd=CHECKOUT,
+            env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return Played(done.returncode, done.stdout + done.stderr)
+
+    def brought_up(self, *arguments: str) -> Played:
+        played = self.play(*arguments)
+        assert played.code == 0, played.output
+        return played
+
+    def pids(self) -> dict[str, int]:
+        """client -> pid of its running instance."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            try:
+                line = (entry / "cmdline").read_bytes().decode().split("\0")
+            except OSError:
+                continue
+            if line[0] == f"{self.folder}/bin/rest-server":
+                found[Path(line[line.index("--path") + 1]).name] = int(entry.name)
+        return found
+
+    def restic(
+        self, client: Client, *arguments: str, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """The real restic, over TLS, with what lies on the client's server."""
+        return run_restic(
+            *arguments,
+            RESTIC_REPOSITORY=f"rest:{client.url}",
+            RESTIC_REST_USERNAME=client.name,
+            RESTIC_REST_PASSWORD=client.password,
+            RESTIC_PASSWORD=client.encryption,
+            RESTIC_CACERT=str(self.ca),
+        )
+
+    def local_restic(self, client: Client, *arguments: str) -> str:
+        """The same on the host's own disk, past rest-server; it has to succeed."""
+        repository = str(self.data(client.name) / client.name)
+        done = run_restic(*arguments, RESTIC_REPOSITORY=repository, RESTIC_PASSWORD=client.encryption)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def end(self) -> None:
+        """Stop what the role started, and forget the users that it made."""
+        control = self.folder / "config" / ".supervisor" / "supervisord.conf"
+        if control.exists():
+            subprocess.run([SUPERVISORCTL, "-c", control, "shutdown"], capture_output=True, check=False)
+        deadline = 100
+        while self.pids() and deadline:
+            deadline -= 1
+            subprocess.run(["sleep", "0.1"], check=True)
+        for entry in pwd.getpwall():
+            if entry.pw_dir.startswith(f"{self.folder}/"):
+                subprocess.run(["userdel", entry.pw_name], capture_output=True, check=True)
+        shutil.rmtree(self.folder)
+
+
+def run_restic(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [restic(), "--no-cache", "--retry-lock=0s", *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": tempfile.gettempdir(), **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def restic() -> str:
+    """A Linux restic: the one on PATH, else the pinned one."""
+    wanted = binaries.artefact("restic", "linux/amd64")
+    return shutil.which("restic") or str(binaries.obtain(wanted, binaries.default_cache(), print).path)
+
+
+def free_port() -> int:
+    with socket.create_server((ADDRESS, 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def make_depot() -> Depot:
+    """Not below pytest's own folder: that is closed to the instances' users."""
+    folder = Path(tempfile.mkdtemp(prefix="depot-"))
+    folder.chmod(0o755)
+    (folder / "inventory").mkdir()
+    text = HOSTS.format(
+        folder=folder,
+        address=ADDRESS,
+        root=str(os.geteuid() == 0).lower(),
+        supervisord=SUPERVISORCTL.with_name("supervisord"),
+    )
+    (folder / "inventory" / "repositories.yml").write_text(text, "utf-8")
+    return Depot(folder)
+
+
+@pytest.fixture
+def empty_depot() -> Iterator[Depot]:
+    """A host where the role has never run, and one client in the inventory."""
+    depot = make_depot()
+    depot.add("ferme_neuve")
+    yield depot
+    depot.end()
+
+
+@pytest.fixture(scope="module")
+def depot() -> Iterator[Depot]:
+    """A host that runs the instances of two clients."""
+    made = make_depot()
+    made.add("ferme_du_val")
+    made.add("ferme_du_bois")
+    try:
+        made.brought_up()
+        yield made
+    finally:
+        made.end()
