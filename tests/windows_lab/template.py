@@ -3,6 +3,7 @@
 Needs Debian's or Ubuntu's packages wine64 and gcc-mingw-w64-x86-64. What is added to plain Wine:
   - resident.exe and forwarder.exe (forwarder/*.c);
   - bcryptprimitives.dll, which Go programs need and Wine has since 8.13 only;
+  - type.exe in the place of cmd's built-in TYPE, which in Wine stops at NUL and converts what it prints;
   - a newer cmd.exe: that of Wine before 9.12 runs `b` of `a && b` and of `a || b` whatever `a` returned, and
     loses exit codes of batch files. cmd.exe is a plain Windows program, so that of a newer release's libwine
     package, fetched by apt with its signatures, runs in an older Wine too (tried: 10.0 in 8.0).
@@ -154,10 +155,11 @@ def _furnish(prefix: Path, stubs: list[str], newer_cmd: Path | None) -> None:
     for name in replaced:
         (system32 / name).unlink(missing_ok=True)
         shutil.copyfile(prefix.parent / "forwarder.exe", system32 / name)
-    if newer_cmd:
-        (system32 / "cmd.exe").unlink()
-        shutil.copyfile(newer_cmd, system32 / "cmd.exe")
-        replaced.append("cmd.exe")
+    cmd = (newer_cmd or system32 / "cmd.exe").read_bytes()
+    (system32 / "cmd.exe").unlink()
+    (system32 / "cmd.exe").write_bytes(_without_type(cmd))
+    _compile("type.c", system32 / "type.exe", "-municode")
+    replaced += ["cmd.exe", "type.exe"]
     if not (system32 / "bcryptprimitives.dll").exists():
         _compile("bcryptprimitives.c", system32 / "bcryptprimitives.dll", "-shared", "-ladvapi32")
     _register(prefix, replaced)
@@ -167,6 +169,18 @@ def _furnish(prefix: Path, stubs: list[str], newer_cmd: Path | None) -> None:
     for link in (prefix / "dosdevices").iterdir():
         if link.name != "c:":
             link.unlink()  # Linux is not to be seen from a lab host
+
+
+def _without_type(cmd: bytes) -> bytes:
+    """cmd.exe as a program of its own, with the name of TYPE taken out of its table of built-ins."""
+
+    def entry(name: str) -> bytes:
+        return name.encode("utf-16-le").ljust(20, b"\0")
+
+    before, after = entry("TITLE") + entry("TYPE"), entry("TITLE") + entry("\1YPE")
+    if cmd.count(before) != 1:
+        raise LabError("This Wine's cmd.exe has another table of built-ins. Tell the authors of the lab its version.")
+    return cmd.replace(before, after).replace(BUILTIN, b"Lab".ljust(len(BUILTIN)), 1)
 
 
 def _register(prefix: Path, native: list[str]) -> None:
@@ -205,7 +219,7 @@ def _newer_cmd(home: Path, version: str, say: Callable[[str], None]) -> Path | N
             except (OSError, subprocess.SubprocessError) as error:
                 problems.append(f"{suite}: {error}")
                 continue
-            kept.write_bytes(program_bytes.replace(BUILTIN, b"Lab".ljust(len(BUILTIN)), 1))
+            kept.write_bytes(program_bytes)
             return kept
     raise LabError(
         f"The cmd.exe of {version} cannot run batch files rightly, and no newer one could be fetched"
