@@ -17,6 +17,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 from .command_line import CannotQuote, argument, path
@@ -233,23 +234,47 @@ def free_space(output: bytes) -> int | None:
     return int(re.sub(r"\D", "", numbers[-1])) if len(numbers) >= 2 else None
 
 
-_ROW = re.compile(r"(?m)^[^:\r\n]*:((?:\s+\d+){6})\s*$")
+_ROW = re.compile(r"(?m)^[^:\r\n]*:[ \t]*(\d[\d \t.,'?\u00a0\u202f\u2019]*)\r?$")
 _ERROR = re.compile(r"\(0x([0-9A-Fa-f]{8})\)")
 
 
 def tree(output: bytes) -> tuple[Tree | None, int | None]:
-    """The totals of a robocopy summary (rows: directories, files, bytes; first column: total), else its
-    error code.
+    """The totals of a robocopy summary (rows: directories, files, bytes; first column: total), else its error
+    code. What the exclusions leave out is in the total, and in the third column too: it is taken off.
 
     A directory that refuses to be read leaves an error line and the summary still comes: below, it is
     counted; at the top, nothing was read.
     """
     text = decode(output)
     errors = [int(code, 16) for code in _ERROR.findall(text)]
-    rows = [[int(number) for number in row.split()] for row in _ROW.findall(text)]
+    rows = [columns for row in _ROW.findall(text) if (columns := _columns(row))]
     if len(rows) != 3 or (errors and rows[0][0] <= 1 and rows[1][0] == 0):
         return None, errors[0] if errors else None
-    return Tree(rows[0][0], rows[1][0], rows[2][0], len(errors)), None
+    (directories, *_), (files, _, no_files, *_), (size, _, no_size, *_) = rows
+    return Tree(directories, files - no_files, size - no_size, len(errors)), None
+
+
+def _columns(row: str) -> list[int] | None:
+    """The six numbers of a summary row: total, copied, skipped, mismatched, failed, extra; None if they are
+    not to be told apart.
+
+    Newer releases may group thousands, and columns of ten characters leave no space between large numbers:
+    then only one cut makes the total the sum of the next four.
+    """
+    # A single space may set thousands apart; columns then have more.
+    words = next((words for gap in (" +", " {2,}") if len(words := re.split(gap, row.strip())) <= 6), [])
+    glued = [re.sub(r"\D", "", word) for word in words]
+    places = [(word, at) for word, digits in enumerate(glued) for at in range(1, len(digits))]
+    for cuts in combinations(places, 6 - len(glued)) if 4 <= len(glued) <= 6 else ():
+        numbers = []
+        for word, digits in enumerate(glued):
+            bounds = (0, *(at for place, at in cuts if place == word), len(digits))
+            numbers += [digits[start:end] for start, end in pairwise(bounds)]
+        columns = [int(number) for number in numbers]
+        padded = any(number != str(column) for number, column in zip(numbers, columns, strict=True))
+        if not cuts or (columns[0] == sum(columns[1:5]) and not padded):
+            return columns
+    return None
 
 
 def way(output: bytes, ca_on_host: bytes, repository: Repository) -> Way:

@@ -134,11 +134,34 @@ def test_a_missing_directory_is_told_by_its_error_code(encoding: str) -> None:
     assert facts.tree(_narrowed(NOT_THERE, encoding)) == (None, 2)
 
 
-@pytest.mark.parametrize(
-    "output", ["", SUMMARY.replace("123456789012 123456789012", "123456789012123456789012")]
-)
+@pytest.mark.parametrize("output", ["", SUMMARY.replace("123456789012 123456789012", "12.3 g    12.3 g")])
 def test_a_summary_that_cannot_be_read_is_no_size(output: str) -> None:
     assert facts.tree(output.encode()) == (None, None)
+
+
+def _row(title: str, numbers: list[int], width: int, separator: str) -> str:
+    """A summary row as robocopy writes it: right-aligned columns that large numbers overflow."""
+    shown = (f"{number:,}".replace(",", separator) for number in numbers)
+    return f"{title:>8} :" + "".join(f"{number:>{width}}" for number in shown) + "\r\n"
+
+
+LAYOUTS = [(10, ""), (11, ""), (20, " "), (20, NBSP), (20, NARROW), (20, ".")]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(("width", "separator"), LAYOUTS)
+def test_summaries_of_any_size_with_exclusions(encoding: str, width: int, separator: str) -> None:
+    """A property: files and bytes are total less skipped, glued or grouped as the columns may be."""
+    chance = random.Random(20261123)  # noqa: S311 -- test data, the same every time
+    for _ in range(200):
+        rows = []
+        for title in ("Rép", "Fichiers", "Octets"):
+            copied, skipped = (chance.randrange(10 ** chance.randrange(1, 14)) for _ in range(2))
+            copied += 2 * (title == "Rép")
+            rows.append((title, [copied + skipped, copied, skipped, 0, 0, 0]))
+        text = "".join(_row(title, numbers, width, separator) for title, numbers in rows)
+        found, _ = facts.tree(_narrowed(text, encoding))
+        assert found == facts.Tree(rows[0][1][0], rows[1][1][1], rows[2][1][1]), text
 
 
 PUBLIC = facts.Repository("rest:https://sauvegarde.example:8000/moulin/", "moulin", "s3cr3t")
