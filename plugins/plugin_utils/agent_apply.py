@@ -6,8 +6,11 @@ host that still backs itself up, and a second run that converges.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import io
+import os
 import re
 import secrets
 import tarfile
@@ -280,13 +283,13 @@ def _open_repository(
         _run(
             session, f"{enter}&&copy /y ..\\{BINARY} . >nul", "restic.exe cannot be copied", "Free disk space"
         )
-    opened = _restic(session, f"{enter}&&restic.cmd cat config --no-lock --json")
-    if opened.exit_code == 10:
-        made = _restic(session, f"{enter}&&restic.cmd init --json")
+    with _alone(request.url):
         opened = _restic(session, f"{enter}&&restic.cmd cat config --no-lock --json")
-        # Another server of the client may have initialised it in between: then opening it is all that counts.
-        if opened.exit_code == 10 and made.exit_code:
-            opened = made
+        if opened.exit_code == 10:
+            made = _restic(session, f"{enter}&&restic.cmd init --json")
+            opened = _restic(session, f"{enter}&&restic.cmd cat config --no-lock --json")
+            if opened.exit_code == 10 and made.exit_code:
+                opened = made
     if opened.exit_code:
         raise refusal(session.host, request.url, opened)
     found = re.search(rb'"id":\s*"([0-9a-f]{64})"', opened.stdout)
@@ -307,6 +310,22 @@ def _open_repository(
     _run(session, f">{target} echo {identity}", "the repository's id cannot be recorded", "Free disk space")
 
 
+@contextlib.contextmanager
+def _alone(url: str) -> Iterator[None]:
+    """One host at a time of those that share a repository and are deployed from this machine.
+
+    Two `restic init` at once leave two master keys of which the config fits one: nobody opens that again.
+    """
+    name = hashlib.sha256(url.encode()).hexdigest()[:16]
+    lock = Path(tempfile.gettempdir(), f"prosecours-{os.getuid()}-{name}.lock")
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _restic(session: Session, line: str) -> Output:
     try:
         return session.run(line, timeout=_OPEN_TIMEOUT)
@@ -320,6 +339,9 @@ _REFUSALS: tuple[tuple[int | None, str, str, str], ...] = (
     (12, "", "refuses the encryption password: it was initialised with another one",
      "Bring prosecours_encryption_password back, which nothing replaces, or correct the address"),
     (11, "", "is locked by another program", "Wait until it ends, then run the playbook again"),
+    (None, r"already contains keys|ciphertext verification failed",
+     "was left half made by an initialisation that was interrupted, or made twice at once",
+     "See on the repository's host that it holds no snapshots, empty its folder there, then run it again"),
     (None, r"x509|certificate|tls:", "has a certificate that this host does not trust",
      "Set prosecours_repository_ca to the CA that signed it (PEM), or correct the repository's address"),
     (None, r"\(507\)|Insufficient Storage", "is full (507)",
