@@ -165,7 +165,8 @@ def desired(request: Request, shadow_copies: bool) -> Desired:
         "restic.cmd": _file("restic.cmd"),
         "backup.cmd": _file(
             "backup.cmd",
-            options=" ".join(_options(request, bool(directories), bool(patterns), shadow_copies)),
+            options=" ".join(_options(request, bool(directories), bool(patterns))),
+            shadow="--use-fs-snapshot" if shadow_copies else "",
             attempts=str(request.attempts),
             delay=str(request.retry_minutes * 60 + 1),
             log_days=str(request.log_days),
@@ -272,7 +273,7 @@ def secret_bytes(secret: Secret) -> bytes:
     return f"{secret.reveal()}\r\n".encode()
 
 
-def _options(request: Request, directories: bool, patterns: bool, shadow_copies: bool) -> list[str]:
+def _options(request: Request, directories: bool, patterns: bool) -> list[str]:
     contract = request.contract
     upload_limit = int(contract["upload_limit_kib"])
     options = {
@@ -286,7 +287,6 @@ def _options(request: Request, directories: bool, patterns: bool, shadow_copies:
         "--group-by host": True,  # a changed perimeter goes on from the last snapshot
         "--retry-lock 30m": True,
         f"--limit-upload {upload_limit}": upload_limit > 0,
-        "--use-fs-snapshot": shadow_copies,
     }
     return [option for option, wanted in options.items() if wanted]
 

@@ -60,9 +60,10 @@ def _folder(desired: Desired, facts: Facts) -> Iterator[Change]:
 
 
 def _rights(desired: Desired, facts: Facts) -> Iterator[Change]:
-    before = {desired.folder: facts.folder_rights} | {
-        f"{desired.folder}\\{name}": text for name, text in facts.rights.items()
-    }
+    # A file whose rights were not told counts as open: what cannot be seen is not taken for good.
+    silent = {name: "" for name in (*desired.texts, *desired.secrets, BINARY) if name in facts.names}
+    inside = {f"{desired.folder}\\{name}": text for name, text in (silent | {**facts.rights}).items()}
+    before = {desired.folder: facts.folder_rights, **inside}
     wrong = {name: text for name, text in before.items() if not _closed(text, name == desired.folder)}
     if not wrong:
         return

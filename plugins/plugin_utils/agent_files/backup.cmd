@@ -18,11 +18,23 @@ set HELD=1
 call :now START
 set "LOG=logs\%START::=%.log"
 set ATTEMPT=0
+set DEGRADED=false
+set "SHADOW=$shadow"
 
 :attempt
 set /a ATTEMPT+=1
-cmd /d /c restic.cmd backup $options >>"%LOG%" 2>&1
+cmd /d /c restic.cmd backup $options %SHADOW% >>"%LOG%" 2>&1
 set CODE=%ERRORLEVEL%
+rem Where Windows cannot make shadow copies at all, a backup of the live files beats none.
+if not %CODE%==1 goto judge
+if not defined SHADOW goto judge
+findstr /c:"VssApi" /c:"VSS error" "%LOG%" >nul
+if errorlevel 1 goto judge
+set SHADOW=
+set DEGRADED=true
+goto attempt
+
+:judge
 rem Only what may pass by itself is tried again: a failure (1) and a repository locked by another host (11).
 if not %CODE%==1 if not %CODE%==11 goto finish
 if %ATTEMPT% geq $attempts goto finish
@@ -34,8 +46,7 @@ goto attempt
 call :now END
 set ERRORS=0
 for /f "delims=" %%e in ('findstr /c:"\"message_type\":\"error\"" "%LOG%"') do set /a ERRORS+=1
-rem restic reads live files, with exit code 0, where Windows could not make a shadow copy.
-set DEGRADED=false
+rem Where one volume has no shadow copy, restic itself reads its live files and still ends with 0.
 findstr /c:"failed to create snapshot" "%LOG%" >nul
 if not errorlevel 1 set DEGRADED=true
 findstr /c:" does not exist, skipping" /c:" cannot be accessed, skipping" /c:" does not match any files, skipping" "%LOG%" >missing.new

@@ -70,7 +70,7 @@ def in_order(wanted: Desired) -> Facts:
         tar=True,
         names=frozenset({*texts, *hashes, BINARY, "repository.id", "logs"}),
         folder_rights=FOLDER_RIGHTS,
-        rights={**dict.fromkeys(texts, INHERITED_RIGHTS[0]), "logs": INHERITED_RIGHTS[1]},
+        rights={**dict.fromkeys([*texts, *hashes, BINARY], INHERITED_RIGHTS[0]), "logs": INHERITED_RIGHTS[1]},
         hashes={**hashes, BINARY: wanted.binary.sha256},
         texts=texts,
         task_xml=wanted.task_xml,

@@ -29,12 +29,13 @@ def test_the_perimeter_is_files_that_restic_reads() -> None:
 def test_the_backup_command_says_what_the_contract_says() -> None:
     wanted = agent_desired.desired(request(contract=contract(upload_limit_kib=512)), shadow_copies=True)
     script = wanted.texts["backup.cmd"]
-    (command,) = re.findall(r"^cmd /d /c restic.cmd backup (.*) >>", script, re.MULTILINE)
+    (command,) = re.findall(r"^cmd /d /c restic.cmd backup (.*) %SHADOW% >>", script, re.MULTILINE)
     assert command == (
         "--json --no-scan --files-from-verbatim perimeter.txt --files-from patterns.txt"
         " --iexclude-file excludes.txt --host moulin-srv1 --tag PS-2026-0042 --group-by host"
-        " --retry-lock 30m --limit-upload 512 --use-fs-snapshot"
+        " --retry-lock 30m --limit-upload 512"
     )
+    assert 'set "SHADOW=--use-fs-snapshot"' in script
     assert "if %ATTEMPT% geq 3 goto finish" in script
     assert "ping -n 601 127.0.0.1" in script
     assert "/d -30 " in script

@@ -61,6 +61,8 @@ def test_a_bare_host_needs_everything_in_order() -> None:
          "rights", "to S-1-5-32-545: SYSTEM and Adm", ";;;BU", "D:PAI"),
         ({"rights": {**GOOD.rights, "password.txt": "D:AI(A;;FR;;;WD)(A;ID;FA;;;SY)(A;ID;FA;;;BA)"}},
          "rights", "password.txt to S-1-1-0", "(A;;FR;;;WD)", "(A;ID;FA;;;SY)"),
+        ({"rights": without(GOOD.rights, "password.txt")},
+         "rights", "password.txt: SYSTEM", "txt: \n", "D:AI"),
         ({"rights": {**GOOD.rights, "logs": "not SDDL"}}, "rights", "logs: SYSTEM", "not SDDL", "D:AI"),
         ({"repository_id": ""}, "repository", "opened", "", "the id"),
         ({"names": GOOD.names | {"staging"}}, "staging", "leftovers", "folder", ""),
