@@ -3,6 +3,7 @@
 Needs Debian's or Ubuntu's packages wine64 and gcc-mingw-w64-x86-64. What is added to plain Wine:
   - resident.exe and forwarder.exe (forwarder/*.c);
   - bcryptprimitives.dll, which Go programs need and Wine has since 8.13 only;
+  - vssapi.dll, which Wine has as an empty shell: shadow copies that copy nothing, or fail on request;
   - type.exe in the place of cmd's built-in TYPE, which in Wine stops at NUL and converts what it prints;
   - a newer cmd.exe: that of Wine before 9.12 runs `b` of `a && b` and of `a || b` whatever `a` returned, and
     loses exit codes of batch files. cmd.exe is a plain Windows program, so that of a newer release's libwine
@@ -76,7 +77,7 @@ def make(stubs: Iterable[str], say: Callable[[str], None] = lambda _: None) -> P
     version = _version()
     names = sorted(set(stubs))
     digest = hashlib.sha256("\n".join([version, *names]).encode())
-    for source in (*sorted(SOURCES.glob("*.c")), Path(__file__)):
+    for source in (*sorted(SOURCES.iterdir()), Path(__file__)):
         digest.update(source.read_bytes())
     home = _cache() / "wine"
     target = home / f"{version}-{digest.hexdigest()[:12]}"
@@ -159,7 +160,9 @@ def _furnish(prefix: Path, stubs: list[str], newer_cmd: Path | None) -> None:
     (system32 / "cmd.exe").unlink()
     (system32 / "cmd.exe").write_bytes(_without_type(cmd))
     _compile("type.c", system32 / "type.exe", "-municode")
-    replaced += ["cmd.exe", "type.exe"]
+    (system32 / "vssapi.dll").unlink(missing_ok=True)
+    _compile("vssapi.c", system32 / "vssapi.dll", "-shared", str(SOURCES / "vssapi.def"), "-lole32")
+    replaced += ["cmd.exe", "type.exe", "vssapi"]
     if not (system32 / "bcryptprimitives.dll").exists():
         _compile("bcryptprimitives.c", system32 / "bcryptprimitives.dll", "-shared", "-ladvapi32")
     _register(prefix, replaced)

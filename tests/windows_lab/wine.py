@@ -5,8 +5,8 @@ Settings (inventory variables of the host; all have defaults):
     lab_drives    letters beside C:, by default those of prosecours_root and lab_files, at least D
     lab_files     drives.Drives.seed: absolute Windows paths to contents
     lab_fixture   a Linux folder with a folder per drive, copied at the first start
-    lab_shadow_copies  whether the host has the service VSS (default true; Wine cannot make a shadow copy, so a
-                  program that asks for one fails as on a host where VSS is broken)
+    lab_shadow_copies  ok (default): the service VSS is there and copies succeed; broken: they fail; off: the
+                  service is disabled
     lab_elevated  whether the login is a full administrator (default true)
 """
 
@@ -69,6 +69,9 @@ class WineMachine:
         if edition not in EDITIONS:
             raise LabError(f"{name}: lab_windows is {edition}. Use one of {', '.join(EDITIONS)}.")
         self.edition = EDITIONS[edition]
+        self.shadow_copies = str(settings.get("lab_shadow_copies", "ok"))
+        if self.shadow_copies not in ("ok", "broken", "off"):
+            raise LabError(f"{name}: lab_shadow_copies is {self.shadow_copies}. Use ok, broken or off.")
         self.prefix = self.state / "wine"
         folders = {"C": self.prefix / "drive_c"}
         folders.update({letter: self.state / "drives" / letter for letter in _letters(settings)})
@@ -244,6 +247,8 @@ class WineMachine:
         if self.edition.build < 17063:
             for name in SINCE_1803:
                 (system32 / name).unlink(missing_ok=True)
+        if self.shadow_copies == "broken":
+            (system32 / "vss.broken").touch()
         for letter, folder in self.drives.folders.items():
             if letter != "C":
                 (self.prefix / "dosdevices" / f"{letter.lower()}:").symlink_to(folder)
@@ -270,7 +275,7 @@ class WineMachine:
             "DisplayVersion": edition.display,
         }
         major = 10 if edition.build >= 10240 else 6
-        vss = 3 if self.settings.get("lab_shadow_copies", True) else 4
+        vss = 4 if self.shadow_copies == "off" else 3
         lines = ["", r"[Software\\Microsoft\\Windows NT\\CurrentVersion]"]
         lines += [f'"{name}"="{value}"' for name, value in current.items()]
         lines += [
