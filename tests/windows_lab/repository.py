@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -24,11 +25,13 @@ START_SECONDS = 10.0
 
 
 def find_program(given: str | None = None) -> Path:
-    """The rest-server program: as given, from the environment, or on PATH. Raises LabError."""
+    """The rest-server program: given, from the environment, on PATH or beside this Python. Raises LabError."""
     named = given or os.environ.get(ENVIRONMENT)
     found = shutil.which(named or "rest-server")
+    if named is None and found is None:
+        found = shutil.which("rest-server", path=str(Path(sys.executable).parent))
     if found is None:
-        where = f"{named} cannot be run" if named else "there is no rest-server on PATH"
+        where = f"{named} cannot be run" if named else "there is none on PATH"
         raise LabError(f"The lab needs rest-server, but {where}: set {ENVIRONMENT} to the program.")
     return Path(found).resolve()
 
