@@ -25,7 +25,7 @@ START_SECONDS = 10.0
 
 
 def find_program(given: str | None = None) -> Path:
-    """The rest-server program: given, from the environment, on PATH or beside this Python. Raises LabError."""
+    """The rest-server program: given, from the environment, on PATH, or by this Python. Raises LabError."""
     named = given or os.environ.get(ENVIRONMENT)
     found = shutil.which(named or "rest-server")
     if named is None and found is None:
