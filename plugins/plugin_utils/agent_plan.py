@@ -60,33 +60,41 @@ def _folder(desired: Desired, facts: Facts) -> Iterator[Change]:
 
 
 def _rights(desired: Desired, facts: Facts) -> Iterator[Change]:
+    folder_closed = _is(facts.folder_rights, FOLDER_RIGHTS)
     # A file whose rights were not told counts as open: what cannot be seen is not taken for good.
     silent = {name: "" for name in (*desired.texts, *desired.secrets, BINARY) if name in facts.names}
-    inside = {f"{desired.folder}\\{name}": text for name, text in (silent | {**facts.rights}).items()}
-    before = {desired.folder: facts.folder_rights, **inside}
-    wrong = {name: text for name, text in before.items() if not _closed(text, name == desired.folder)}
-    if not wrong:
+    before = {} if folder_closed else {desired.folder: facts.folder_rights}
+    after = {name: FOLDER_RIGHTS for name in before}
+    for name, text in (silent | {**facts.rights}).items():
+        # What only inherits from an open folder is closed with it, and not worth a name of its own.
+        if not _is(text, *INHERITED_RIGHTS) and (folder_closed or not _only_inherits(text)):
+            before[f"{desired.folder}\\{name}"] = text
+            after[f"{desired.folder}\\{name}"] = INHERITED_RIGHTS["OICI" in text]
+    if not before:
         return
-    after = {name: FOLDER_RIGHTS if name == desired.folder else INHERITED_RIGHTS[0] for name in wrong}
     if not facts.exists:
         sentence = "rights set: SYSTEM and Administrators only"
     else:
-        sids = sorted({sid for text in wrong.values() for sid in _strangers(text)})
+        sids = sorted({sid for text in before.values() for sid in _strangers(text)})
         to = f" to {', '.join(sids)}" if sids else ""
-        sentence = f"rights altered on {', '.join(sorted(wrong))}{to}: SYSTEM and Administrators only again"
-    yield Change("rights", desired.folder, sentence, _listed(wrong), _listed(after))
+        sentence = f"rights altered on {', '.join(sorted(before))}{to}: SYSTEM and Administrators only again"
+    yield Change("rights", desired.folder, sentence, _listed(before), _listed(after))
 
 
-def _closed(text: str, folder: bool) -> bool:
-    """Whether these rights are the wanted ones: the folder's own exactly, anything in it by
-    inheritance only."""
+def _is(text: str, *wanted: str) -> bool:
+    """Whether these rights mean the same as one of those wanted."""
+    try:
+        return sddl.parse(text) in [sddl.parse(one) for one in wanted]
+    except ValueError:
+        return False
+
+
+def _only_inherits(text: str) -> bool:
     try:
         dacl = sddl.parse(text)
     except ValueError:
         return False
-    if folder:
-        return dacl == sddl.parse(FOLDER_RIGHTS)
-    return dacl in [sddl.parse(wanted) for wanted in INHERITED_RIGHTS]
+    return not dacl.protected and all(ace.inherited for ace in dacl.aces)
 
 
 def _strangers(text: str) -> frozenset[str]:

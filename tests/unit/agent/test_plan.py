@@ -78,6 +78,22 @@ def test_each_drift_is_one_named_change(
     assert after in change.after
 
 
+def test_what_only_inherits_from_an_opened_folder_is_not_named_for_itself() -> None:
+    inherited = "D:AI(A;ID;FA;;;SY)(A;ID;FA;;;BA)(A;ID;0x1301bf;;;BU)"
+    own = inherited + "(A;;FR;;;WD)"
+    opened = replace(
+        GOOD,
+        folder_rights=GOOD.folder_rights + "(A;OICI;0x1301bf;;;BU)",
+        rights={**dict.fromkeys(GOOD.rights, inherited), "password.txt": own},
+    )
+    (change,) = plan(WANTED, opened)
+    assert change.sentence == (
+        "rights altered on C:\\Program Files\\ProSecours, C:\\Program Files\\ProSecours\\password.txt"
+        " to S-1-1-0, S-1-5-32-545: SYSTEM and Administrators only again"
+    )
+    assert change.before.count("\n") == change.after.count("\n") == 2
+
+
 def test_a_secret_that_differs_is_named_and_not_shown_and_reopens_the_repository() -> None:
     changes = plan(WANTED, replace(GOOD, hashes={**GOOD.hashes, "password.txt": "ff" * 32}))
     assert [change.kind for change in changes] == ["secret", "repository"]
