@@ -64,7 +64,7 @@ def _rights(desired: Desired, facts: Facts) -> Iterator[Change]:
     # A file whose rights were not told counts as open: what cannot be seen is not taken for good.
     silent = {name: "" for name in (*desired.texts, *desired.secrets, BINARY) if name in facts.names}
     before = {} if folder_closed else {desired.folder: facts.folder_rights}
-    after = {name: FOLDER_RIGHTS for name in before}
+    after = dict.fromkeys(before, FOLDER_RIGHTS)
     for name, text in (silent | {**facts.rights}).items():
         # What only inherits from an open folder is closed with it, and not worth a name of its own.
         if not _is(text, *INHERITED_RIGHTS) and (folder_closed or not _only_inherits(text)):
