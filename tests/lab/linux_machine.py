@@ -105,6 +105,9 @@ class LinuxMachine:
     def advance(self, to: datetime) -> None:
         self._now = to
 
+    def tasks(self) -> list[dict[str, Any]]:
+        return []
+
     def limit_disk(self, free_bytes: int | None) -> None:
         self.free_bytes = free_bytes
 

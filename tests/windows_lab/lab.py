@@ -46,6 +46,9 @@ class LabMachine(Machine, Protocol):
     def advance(self, to: datetime) -> None:
         """Moves that clock, in steps: every task that comes due runs to its end. Raises LabError."""
 
+    def tasks(self) -> list[dict[str, Any]]:
+        """Its registered tasks, in plain JSON types: task, enabled, last_run, last_result, next_run ..."""
+
     def limit_disk(self, free_bytes: int | None) -> None:
         """What its drives can still take; None takes the limit away."""
 
@@ -95,6 +98,7 @@ class LabHost:
         """Plain JSON types for `status`."""
         return {
             "name": self.spec.name,
+            "client": str(self.spec.settings.get("prosecours_client_name", "")),
             "address": self.spec.address,
             "http": f"http://{self.spec.address}:{HTTP_PORT}/wsman",
             "https": f"https://{self.spec.address}:{HTTPS_PORT}/wsman",
@@ -104,6 +108,7 @@ class LabHost:
             "counters": self.journal.counters(),
             "faults": [asdict(fault) for fault in self.faults.armed()],
             "clock": self.machine.now().isoformat(timespec="seconds"),
+            "tasks": self.machine.tasks(),
             "clock_offset": self.faults.clock_offset,
         }
 

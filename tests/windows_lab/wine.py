@@ -148,6 +148,10 @@ class WineMachine:
     def now(self) -> datetime:
         return self.scheduler.now()
 
+    def tasks(self) -> list[dict[str, Any]]:
+        """See Scheduler.status."""
+        return self.scheduler.status()
+
     def advance(self, to: datetime) -> None:
         self.scheduler.advance(to)
 
