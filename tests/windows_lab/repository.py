@@ -130,7 +130,8 @@ def _refuse_taken(spec: RepositorySpec) -> None:
         with socket.create_server((spec.host, spec.port)):
             pass
     except OSError as problem:
+        reason = os.strerror(problem.errno) if (problem.errno or 0) > 0 else problem.strerror
         raise LabError(
             f"The repository of client {spec.client} cannot listen on {spec.host}:{spec.port} "
-            f"({problem.strerror}): stop what uses it, or change prosecours_repository_url."
+            f"({reason}): stop what uses it, or change prosecours_repository_url."
         ) from None
