@@ -284,10 +284,13 @@ class Supervisor(Supervision):
                 )
             run(self._daemon, "-c", f"{self.folder}/supervisord.conf")
             wait_until(self._runs, "supervisord", lambda: tail(self.folder / "supervisord.log"))
-        self._control("update", client)  # restarts what its file changed
-        if client not in self.processes([client]):
-            # 7: was already about to start
-            self._control("start", client, allowed=(0, 1, 7))
+        before = self.processes([client]).get(client)
+        self._control("update", client)  # starts it, or restarts it if its file has changed since it was read
+        after = self.processes([client]).get(client)
+        if before and after == before:
+            self._control("restart", client)
+        elif not after:
+            self._control("start", client, allowed=None)  # it may be about to start already
 
     def remove(self, client: str) -> None:
         running = self._runs()
