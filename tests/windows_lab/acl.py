@@ -1,10 +1,9 @@
 """Access rights of the files of a lab host: security descriptors with inheritance, as SDDL (MS-DTYP 2.5.1).
 
-What was set explicitly is kept in an extended attribute of the Linux file, so it moves with the file and dies with
-it, as on NTFS. Inherited entries are computed from the folders above when they are asked for; so a file that was
-moved shows its new folder's entries at once, where NTFS keeps the old ones until they are written again.
-Nothing is enforced: every process of the lab may read and write everything.
-"""
+What was set explicitly is kept in an extended attribute of the Linux file, so it moves with the file and
+dies with it, as on NTFS. Inherited entries are computed from the folders above when they are asked for; so
+a file that was moved shows its new folder's entries at once, where NTFS keeps the old ones until they are
+written again. Nothing is enforced: every process of the lab may read and write everything."""
 
 from __future__ import annotations
 
@@ -33,7 +32,8 @@ FRENCH_NAMES = {
     "utilisateurs": USERS, r"builtin\utilisateurs": USERS,
     "système": SYSTEM, r"autorite nt\système": SYSTEM, "tout le monde": "S-1-1-0",
     "createur proprietaire": "S-1-3-0", "utilisateurs authentifiés": "S-1-5-11",
-    r"autorite nt\utilisateurs authentifiés": "S-1-5-11", r"builtin\invités": "S-1-5-32-546", "invités": "S-1-5-32-546",
+    r"autorite nt\utilisateurs authentifiés": "S-1-5-11",
+    r"builtin\invités": "S-1-5-32-546", "invités": "S-1-5-32-546",
 }  # fmt: skip
 _SIDS = {alias: sid for sid, alias in ALIASES.items()}
 FULL, MODIFY, READ_EXECUTE, READ, WRITE = 0x1F01FF, 0x1301BF, 0x1200A9, 0x120089, 0x100116
@@ -119,11 +119,12 @@ def _mask(text: str) -> int:
 
 
 _BASIC = "(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+_SYSTEM_FOLDER = f"D:P(A;;FA;;;{INSTALLER})(A;CIIO;0x10000000;;;{INSTALLER}){_BASIC}(A;OICI;0x1200a9;;;BU)"
 # As installed. Programs are protected from users by an explicit DACL; new drives let users add folders.
 INSTALLED = {
     "C:\\": f"D:P{_BASIC}(A;OICI;0x1200a9;;;BU)(A;CI;0x100004;;;BU)(A;OICIIO;0x10000000;;;CO)",
-    "C:\\Program Files": f"D:P(A;;FA;;;{INSTALLER})(A;CIIO;0x10000000;;;{INSTALLER}){_BASIC}(A;OICI;0x1200a9;;;BU)",
-    "C:\\windows": f"D:P(A;;FA;;;{INSTALLER})(A;CIIO;0x10000000;;;{INSTALLER}){_BASIC}(A;OICI;0x1200a9;;;BU)",
+    "C:\\Program Files": _SYSTEM_FOLDER,
+    "C:\\windows": _SYSTEM_FOLDER,
     "C:\\ProgramData": f"D:P{_BASIC}(A;OICI;0x1200a9;;;BU)(A;CI;0x116;;;BU)",
     "C:\\Users": f"D:P{_BASIC}(A;OICI;0x1200a9;;;BU)(A;OICI;0x1200a9;;;WD)",
 }
@@ -162,7 +163,8 @@ class Rights:
         return replace(parse(kept["dacl"]), owner=kept["owner"])
 
     def set(self, path: Path, rights: Explicit) -> None:
-        """Sets what is explicit on `path`; nothing explicit at all is kept as no attribute, like a new file."""
+        """Sets what is explicit on `path`; nothing explicit at all is kept as no attribute, like a new
+        file."""
         flags = "P" if rights.protected else ""
         dacl = f"D:{flags}" + "".join(entry.text(False) for entry in rights.entries)
         os.setxattr(path, ATTRIBUTE, json.dumps({"dacl": dacl, "owner": rights.owner}).encode())

@@ -1,4 +1,5 @@
-"""The drives of a lab host as folders of Linux: Windows paths to Linux paths, contents to begin with, limits."""
+"""The drives of a lab host as folders of Linux: Windows paths to Linux paths, contents to begin with,
+limits."""
 
 from __future__ import annotations
 
@@ -88,9 +89,9 @@ class Drives:
     def seed(self, tree: Mapping[str, Any]) -> None:
         """Fills drives with what they do not hold yet.
 
-        `tree` maps absolute Windows paths to contents: a mapping is a folder (names to contents), an integer a
-        file of so many bytes, a text a file of this text in UTF-8, null an empty folder. Raises LabError.
-        """
+        `tree` maps absolute Windows paths to contents: a mapping is a folder (names to contents), an
+        integer a file of so many bytes, a text a file of this text in UTF-8, null an empty folder. Raises
+        LabError."""
         for path, content in tree.items():
             try:
                 target = self.find(self.absolute(path, ""))

@@ -5,6 +5,7 @@ Standard streams are named pipes of Linux that Wine opens itself, so bytes pass 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
@@ -62,10 +63,10 @@ class WineProcess:
         for path in self.paths:
             path.unlink()
         if self._input >= 0:
-            try:
+            with contextlib.suppress(
+                OSError
+            ):  # the user's share of pipe memory is used up: the default will do
                 fcntl.fcntl(self._input, _F_SETPIPE_SZ, _PIPE)
-            except OSError:
-                pass  # the user's share of pipe memory is used up; the default works too
 
     def ended(self, code: int) -> None:
         """The resident's word that the process has ended."""
@@ -151,7 +152,8 @@ class WineProcess:
 
 
 class Resident:
-    """resident.exe of one prefix, with a console of one code page. Raises LabError when Wine does not start."""
+    """resident.exe of one prefix, with a console of one code page. Raises LabError when Wine does not
+    start."""
 
     def __init__(self, prefix: Path, codepage: int) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True)
@@ -161,7 +163,7 @@ class Resident:
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(START_LIMIT)
             port = server.getsockname()[1]
-            with open(os.devnull, "r+b") as nothing:
+            with Path(os.devnull).open("r+b") as nothing:
                 self._launcher = subprocess.Popen(
                     [program("wine64"), r"C:\windows\system32\lab.exe", str(port), str(codepage)],
                     env=environment(prefix), cwd=prefix, stdin=nothing, stdout=nothing, stderr=nothing,

@@ -1,9 +1,9 @@
-"""The task scheduler of a lab host: registered tasks, a clock that tests advance, and due tasks that really run.
+"""The task scheduler of a lab host: registered tasks, a clock that tests advance, and due tasks that
+really run.
 
-The clock starts at real time and goes on with it. Tasks that come due are run by `advance` only, one after another,
-each to its end, at the lab time at which they are due (their processes see the real time). RestartOnFailure acts
-when an action cannot be started, not on exit codes (MS-TSCH 2.5.4.2).
-"""
+The clock starts at real time and goes on with it. Tasks that come due are run by `advance` only, one after
+another, each to its end, at the lab time at which they are due (their processes see the real time).
+RestartOnFailure acts when an action cannot be started, not on exit codes (MS-TSCH 2.5.4.2)."""
 
 from __future__ import annotations
 
@@ -80,11 +80,12 @@ class Scheduler:
         return datetime.now(UTC) + self._offset
 
     def advance(self, to: datetime) -> None:
-        """Moves the clock on to `to`; every task that comes due until then runs to its end. Raises LabError when `to`
-        is in the past or a task does not end."""
+        """Moves the clock on to `to`; every task that comes due until then runs to its end. Raises
+        LabError when `to` is in the past or a task does not end."""
         if to < self.now() - timedelta(seconds=1):
             raise LabError(
-                f"The clock stands at {self.now():%Y-%m-%d %H:%M:%S} UTC and cannot go back to {to:%Y-%m-%d %H:%M:%S}."
+                f"The clock stands at {self.now():%Y-%m-%d %H:%M:%S} UTC"
+                f" and cannot go back to {to:%Y-%m-%d %H:%M:%S}."
             )
         while due := self._next(to):
             moment, name = due
@@ -95,8 +96,9 @@ class Scheduler:
         self.wait()
 
     def sleep(self, to: datetime) -> None:
-        """Moves the clock on while the host is switched off: what comes due is missed. Tasks with StartWhenAvailable
-        are caught up, once each, when the host is on again (Windows waits ten minutes; the lab does not)."""
+        """Moves the clock on while the host is switched off: what comes due is missed. Tasks with
+        StartWhenAvailable are caught up, once each, when the host is on again (Windows waits ten minutes;
+        the lab does not)."""
         while due := self._next(to):
             moment, name = due
             with self._lock:
@@ -185,7 +187,8 @@ class Scheduler:
             return list(self._running)
 
     def status(self) -> list[dict[str, Any]]:
-        """Plain JSON types: task, enabled, last_run and next_run (UTC or None), last_result, running, missed."""
+        """Plain JSON types: task, enabled, last_run and next_run (UTC or None), last_result, running,
+        missed."""
         with self._lock:
             return [
                 {
@@ -284,7 +287,8 @@ class Scheduler:
             task.retry_at = (self.now() + interval).isoformat()
 
     def _follow(self, name: str, process: Process, limit: float) -> None:
-        """Reads a task's output away, as Windows does, and notes how it ended. `limit`: real seconds, 0 for none."""
+        """Reads a task's output away, as Windows does, and notes how it ended. `limit`: real seconds, 0
+        for none."""
         begun = time.monotonic()
         code: int | None = None
         stopped = False

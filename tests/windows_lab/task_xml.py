@@ -1,8 +1,8 @@
-"""The XML of a scheduled task: what Windows refuses, what it makes of the rest, when triggers fire (MS-TSCH 2.5).
+"""The XML of a scheduled task: what Windows refuses, what it makes of the rest, when triggers fire
+(MS-TSCH 2.5).
 
-Values are checked against the schema; children of triggers stand in one of the two orders that Windows documents
-and writes itself. What the schema allows and the lab does not model raises NotModelled.
-"""
+Values are checked against the schema; children of triggers stand in one of the two orders that Windows
+documents and writes itself. What the schema allows and the lab does not model raises NotModelled."""
 
 from __future__ import annotations
 
@@ -109,12 +109,15 @@ TABLES: dict[str, Table] = {
         "Triggers": "Triggers", "Actions": "Actions", "Data": None,
     },
     "RegistrationInfo": {
-        "URI": Leaf(_text), "SecurityDescriptor": None, "Source": Leaf(_text), "Date": Leaf(_moment),
-        "Author": Leaf(_text), "Version": Leaf(_text), "Description": Leaf(_text), "Documentation": Leaf(_text),
+        "URI": Leaf(_text), "SecurityDescriptor": None, "Source": Leaf(_text),
+        "Date": Leaf(_moment),
+        "Author": Leaf(_text), "Version": Leaf(_text), "Description": Leaf(_text),
+        "Documentation": Leaf(_text),
     },
     "Principals": {"Principal": "Principal"},
     "Principal": {
-        "UserId": Leaf(_text), "LogonType": Leaf(_one_of("S4U", "Password", "InteractiveToken", "ServiceAccount")),
+        "UserId": Leaf(_text),
+        "LogonType": Leaf(_one_of("S4U", "Password", "InteractiveToken", "ServiceAccount")),
         "GroupId": None, "DisplayName": None, "ProcessTokenSidType": None, "RequiredPrivileges": None,
         "RunLevel": Leaf(_one_of("LeastPrivilege", "HighestAvailable"), "LeastPrivilege"),
     },
@@ -135,23 +138,27 @@ TABLES: dict[str, Table] = {
     },
     "RestartOnFailure": {"Interval": Leaf(_between("PT1M", "P31D")), "Count": Leaf(_number(1, 255))},
     "Triggers": {
-        "CalendarTrigger": "CalendarTrigger", "TimeTrigger": "TimeTrigger", "BootTrigger": None, "IdleTrigger": None,
-        "EventTrigger": None, "LogonTrigger": None, "RegistrationTrigger": None, "SessionStateChangeTrigger": None,
+        "CalendarTrigger": "CalendarTrigger", "TimeTrigger": "TimeTrigger", "BootTrigger": None,
+        "IdleTrigger": None, "EventTrigger": None, "LogonTrigger": None, "RegistrationTrigger": None,
+        "SessionStateChangeTrigger": None,
     },
     "CalendarTrigger": {
-        **_BASE, "RandomDelay": Leaf(_DURATION, "PT0S"), "ScheduleByDay": "ScheduleByDay", "ScheduleByWeek": None,
+        **_BASE, "RandomDelay": Leaf(_DURATION, "PT0S"), "ScheduleByDay": "ScheduleByDay",
+        "ScheduleByWeek": None,
         "ScheduleByMonth": None, "ScheduleByMonthDayOfWeek": None,
     },
     "TimeTrigger": {**_BASE, "RandomDelay": Leaf(_DURATION, "PT0S")},
     "Repetition": {
-        "Interval": Leaf(_between("PT1M", "P31D")), "Duration": Leaf(_between("PT1M")), "StopAtDurationEnd": _FALSE,
+        "Interval": Leaf(_between("PT1M", "P31D")), "Duration": Leaf(_between("PT1M")),
+        "StopAtDurationEnd": _FALSE,
     },
     "ScheduleByDay": {"DaysInterval": Leaf(_number(1, 365))},
     "Actions": {"Exec": "Exec", "ComHandler": None, "SendEmail": None, "ShowMessage": None},
     "Exec": {"Command": Leaf(_text), "Arguments": Leaf(_text), "WorkingDirectory": Leaf(_text)},
 }  # fmt: skip
 REQUIRED = {
-    "Task": ("Actions",), "Exec": ("Command",), "RestartOnFailure": ("Interval", "Count"), "Repetition": ("Interval",),
+    "Task": ("Actions",), "Exec": ("Command",), "RestartOnFailure": ("Interval", "Count"),
+    "Repetition": ("Interval",),
     "CalendarTrigger": ("StartBoundary", "ScheduleByDay"), "TimeTrigger": ("StartBoundary",), "Triggers": (),
     "Principals": ("Principal",),
 }  # fmt: skip
@@ -225,26 +232,24 @@ def _check(node: ET.Element, kind: str) -> None:
     if (node.text or "").strip():
         raise BadTask(_WRONG_NODE, node.tag, node.text or "")
     names = [child.tag for child in node]
-    for name in REQUIRED.get(kind, ()):
-        if name not in names:
-            raise BadTask(_MISSING, name)
     for name in names:
         if name not in table:
             raise BadTask(_WRONG_NODE, name)
         if names.count(name) > 1 and name not in _REPEATED:
             raise BadTask(_WRONG_NODE, name)
-    if kind.endswith("Trigger") and not any(names == sorted(names, key=order.index) for order in TRIGGER_ORDERS
-                                            if set(names) <= set(order)):  # fmt: skip
-        if set(names) <= set(TRIGGER_ORDERS[0]):
-            raise BadTask(_WRONG_NODE, names[-1])
-        raise NotModelled(f"a {kind} with {', '.join(names)}")
+    for name in names:
+        if table[name] is None:
+            raise NotModelled(f"the element {name}")
+    for name in REQUIRED.get(kind, ()):
+        if name not in names:
+            raise BadTask(_MISSING, name)
+    if kind.endswith("Trigger") and not any(names == sorted(names, key=o.index) for o in TRIGGER_ORDERS):
+        raise BadTask(_WRONG_NODE, names[-1])
     for child in node:
         rule = table[child.tag]
-        if rule is None:
-            raise NotModelled(f"the element {child.tag}")
         if isinstance(rule, str):
             _check(child, rule)
-        elif len(child) or child.attrib or not rule.check(child.text or ""):
+        elif rule and (len(child) or child.attrib or not rule.check(child.text or "")):
             raise BadTask(_WRONG_VALUE, child.tag, child.text or "")
 
 
@@ -309,13 +314,13 @@ def _copy(source: ET.Element, target: ET.Element, kind: str) -> None:
                 ET.SubElement(target, child.tag).text = value
 
 
-# Reading a stored task ---------------------------------------------------------------------------------------
+# Reading a stored task ------------------------------------------------------------------------------------
 
 
 def load(xml: str) -> ET.Element:
     """A task as `normal` wrote it; tags without namespace."""
-    root = ET.fromstring(re.sub(r"^<\?xml[^>]*\?>", "", xml).replace(f' xmlns="{NAMESPACE}"', ""))  # noqa: S314 -- our own
-    return root
+    plain = re.sub(r"^<\?xml[^>]*\?>", "", xml).replace(f' xmlns="{NAMESPACE}"', "")
+    return ET.fromstring(plain)  # noqa: S314 -- our own
 
 
 def setting(root: ET.Element, name: str) -> str:
@@ -332,7 +337,8 @@ def moment(text: str) -> datetime:
 
 
 def starts(root: ET.Element, after: datetime, name: str) -> Iterator[datetime]:
-    """When the triggers fire, in order, strictly after `after` (UTC); without RandomDelay, which `delay` gives."""
+    """When the triggers fire, in order, strictly after `after` (UTC); without RandomDelay, which `delay`
+    gives."""
     coming = [
         stream
         for stream in (_fires(trigger, after) for trigger in root.iter() if trigger.tag.endswith("Trigger"))

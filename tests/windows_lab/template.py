@@ -31,6 +31,7 @@ PACKAGES = "wine64 and gcc-mingw-w64-x86-64"
 GOOD_CMD = (9, 12)  # Wine's first release with the rewritten cmd.exe
 NEWER_RELEASES = {"debian": ("trixie", "forky"), "ubuntu": ("resolute", "questing", "plucky")}
 BUILTIN = b"Wine builtin DLL"  # at 0x40 of Wine's own programs: makes Wine load its own copy instead
+LINKED = 65536  # bytes; larger files of Windows are shared between hosts
 SYSTEM32 = Path("drive_c/windows/system32")
 
 # Wine's stubs print nothing and exit 0; a check built on one passes falsely. These stay real.
@@ -44,7 +45,8 @@ REAL_PROGRAMS = frozenset(
 
 @cache
 def program(name: str) -> str:
-    """Path of Wine's own program `name` (wine64 or wineserver). Raises LabError when Wine is not installed."""
+    """Path of Wine's own program `name` (wine64 or wineserver). Raises LabError when Wine is not
+    installed."""
     names = {"wine64": ("wine64", "wine"), "wineserver": ("wineserver64", "wineserver")}[name]
     for folder in ("/usr/lib/wine", "/usr/lib64/wine"):
         for candidate in names:
@@ -97,14 +99,18 @@ def make(stubs: Iterable[str], say: Callable[[str], None] = lambda _: None) -> P
 
 
 def copy(template: Path, prefix: Path) -> None:
-    """A prefix of its own from the template: what Windows never changes as hard links, the rest as copies."""
+    """A prefix of its own from the template: large files of Windows as hard links, the rest as copies.
+
+    A program that writes into a linked file would change it for all hosts. What tests may want to replace
+    (inbox programs, configuration) is small.
+    """
     prefix.mkdir(parents=True)
     windows = template / "drive_c" / "windows"
 
     def link(source: str, target: str) -> str:
-        if source.startswith(f"{windows}/"):
+        if source.startswith(f"{windows}/") and Path(source).stat().st_size >= LINKED:
             try:
-                os.link(source, target)
+                Path(target).hardlink_to(source)
                 return target
             except OSError:
                 pass  # another file system
@@ -151,7 +157,7 @@ def _furnish(prefix: Path, stubs: list[str], newer_cmd: Path | None) -> None:
     for name in ("resident", "forwarder"):
         _compile(f"{name}.c", prefix.parent / f"{name}.exe", "-lws2_32")
     shutil.copyfile(prefix.parent / "resident.exe", system32 / "lab.exe")
-    own = {name for name in os.listdir(system32) if name.lower().endswith(".exe")}
+    own = {file.name for file in system32.iterdir() if file.suffix.lower() == ".exe"}
     replaced = sorted((own | set(stubs)) - REAL_PROGRAMS)
     for name in replaced:
         (system32 / name).unlink(missing_ok=True)
@@ -182,7 +188,9 @@ def _without_type(cmd: bytes) -> bytes:
 
     before, after = entry("TITLE") + entry("TYPE"), entry("TITLE") + entry("\1YPE")
     if cmd.count(before) != 1:
-        raise LabError("This Wine's cmd.exe has another table of built-ins. Tell the authors of the lab its version.")
+        raise LabError(
+            "This Wine's cmd.exe has another table of built-ins. Tell the authors of the lab its version."
+        )
     return cmd.replace(before, after).replace(BUILTIN, b"Lab".ljust(len(BUILTIN)), 1)
 
 

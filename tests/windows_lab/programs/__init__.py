@@ -1,9 +1,8 @@
 """Strict stand-ins for the inbox programs of Windows, in French, as functions behind small PE forwarders.
 
-One module per program (or family); each has a table PROGRAMS of names and functions, joined here. A program that is
-not in the table, or a use that a module does not model, ends with exit code 9009 and a journal entry: never a
-silent success.
-"""
+One module per program (or family); each has a table PROGRAMS of names and functions, joined here. A
+program that is not in the table, or a use that a module does not model, ends with exit code 9009 and a
+journal entry: never a silent success."""
 
 from __future__ import annotations
 

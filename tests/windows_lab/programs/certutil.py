@@ -1,4 +1,5 @@
-"""certutil.exe: -hashfile only. -decode, -urlcache and the like set off endpoint detection: refused loudly."""
+"""certutil.exe: -hashfile only. -decode, -urlcache and the like set off endpoint detection: refused
+loudly."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ def main(call: Call) -> int:
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, _ALGORITHMS[name]).hexdigest()
     call.out(
-        f"Hachage {name} de {rest[0]} :\n{digest}\nCertUtil: -hashfile La commande s’est terminée correctement.\n"
+        f"Hachage {name} de {rest[0]} :\n{digest}\n"
+        "CertUtil: -hashfile La commande s’est terminée correctement.\n"
     )
     return 0
 

@@ -9,12 +9,13 @@ from windows_lab.drives import NoSuchDrive
 from windows_lab.programs import Call
 
 LONGEST_WAIT = 2.0
-"""Seconds that ping really waits, however many packets it is told: it is the pause of batch files, and no test
-wants to sit through ten minutes."""
+"""Seconds that ping really waits, however many packets it is told: it is the pause of batch files, and no
+test wants to sit through ten minutes."""
 
 
 def timeout(call: Call) -> int:
-    """timeout /t N [/nobreak]: refuses to work where standard input is no console, as in WinRM and in tasks."""
+    """timeout /t N [/nobreak]: refuses to work where standard input is no console, as in WinRM and in
+    tasks."""
     if not re.fullmatch(r"/t -?\d+( /nobreak)?", " ".join(call.arguments).lower()):
         call.not_modelled("only /t N [/nobreak]")
     call.err(

@@ -1,4 +1,5 @@
-"""curl.exe, part of Windows since 10 1803 and Server 2019: the curl of this machine, with flags from a short list."""
+"""curl.exe, part of Windows since 10 1803 and Server 2019: the curl of this machine, with flags from a
+short list."""
 
 from __future__ import annotations
 
@@ -15,8 +16,10 @@ from typing import IO
 from windows_lab.drives import NoSuchDrive
 from windows_lab.programs import Call, encoding
 
-_PLAIN = {"-s", "-S", "-sS", "-I", "-f", "-q", "-k", "--insecure", "--ssl-no-revoke", "--silent", "--show-error",
-          "--head", "--fail"}  # fmt: skip
+_PLAIN = {
+    "-s", "-S", "-sS", "-I", "-f", "-q", "-k", "--insecure", "--ssl-no-revoke", "--silent", "--show-error",
+    "--head", "--fail",
+}  # fmt: skip
 _VALUE = {
     "-w",
     "--write-out",
@@ -45,8 +48,8 @@ _VERSIONS = {17763: "7.55.1", 19045: "8.4.0", 20348: "8.4.0", 26100: "8.13.0"}
 
 
 def main(call: Call) -> int:
-    """curl: every flag not listed above is refused loudly. Certificates are checked against --cacert, else against
-    what this machine trusts (the real one asks Windows: schannel)."""
+    """curl: every flag not listed above is refused loudly. Certificates are checked against --cacert, else
+    against what this machine trusts (the real one asks Windows: schannel)."""
     if call.arguments == ["--version"]:
         version = _VERSIONS.get(call.host.edition.build, "8.4.0")
         call.out(f"curl {version} (Windows) libcurl/{version} Schannel WinIDN\n")
@@ -125,10 +128,12 @@ def _run(call: Call, program: str, arguments: list[str], config: bytes | None, n
             file.touch(0o600)
             file.write_bytes(config)
             arguments = [*arguments, "-K", str(file)]
-        first = [] if arguments[:1] == ["-q"] else ["-q"]  # never this machine's own .curlrc
+        # Never this machine's own .curlrc; and the curl of Windows speaks HTTP/1.1.
+        arguments = ["-q", "--http1.1", *(argument for argument in arguments if argument != "-q")]
         process = subprocess.Popen(
-            [program, *first, *arguments], cwd=folder, env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-            stdin=subprocess.PIPE if needs_input else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [program, *arguments], cwd=folder, env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.PIPE if needs_input else subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         if process.stdin:
             threading.Thread(target=_feed, args=(call.read_all(), process.stdin), daemon=True).start()

@@ -12,7 +12,8 @@ from windows_lab.programs import Call, encoding
 
 
 def findstr(call: Call) -> int:
-    """findstr [/b /e /i /v /x /n /m /l /r] (/c:string ... | words) [files]. Exit code 0 found, 1 not, 2 wrong use."""
+    """findstr [/b /e /i /v /x /n /m /l /r] (/c:string ... | words) [files]. Exit code 0 found, 1 not, 2
+    wrong use."""
     flags: set[str] = set()
     strings: list[str] = []
     files: list[str] = []
@@ -62,11 +63,8 @@ def findstr(call: Call) -> int:
 
 
 def _pattern(string: str, literal: bool, flags: set[str]) -> bytes:
-    if literal:
-        # A backslash quotes a backslash or a quote; before anything else it stands for itself.
-        body = re.escape(re.sub(r"\\([\\\"])", r"\1", string))
-    else:
-        body = _expression(string)
+    # Literally, a backslash quotes a backslash or a quote; before anything else it stands for itself.
+    body = re.escape(re.sub(r"\\([\\\"])", r"\1", string)) if literal else _expression(string)
     if flags & {"b", "x"}:
         body = "^" + body
     if flags & {"e", "x"}:

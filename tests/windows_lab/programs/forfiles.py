@@ -13,8 +13,8 @@ _LIMIT = 300.0  # seconds for one command
 
 
 def main(call: Call) -> int:
-    """forfiles [/p folder] [/m mask] [/d -days] [/c command]. Ages are counted from the real clock, as the times of
-    files are: the clock of the task scheduler does not reach the file system."""
+    """forfiles [/p folder] [/m mask] [/d -days] [/c command]. Ages are counted from the real clock, as the
+    times of files are: the clock of the task scheduler does not reach the file system."""
     options = {"/p": ".", "/m": "*", "/d": "", "/c": "cmd /c echo @file"}
     arguments = iter(call.arguments)
     for flag in arguments:
@@ -48,7 +48,9 @@ def main(call: Call) -> int:
             "@fname": f'"{entry.stem}"', "@ext": f'"{entry.suffix[1:]}"',
             "@isdir": str(entry.is_dir()).upper(), "@fsize": str(entry.stat().st_size),
         }  # fmt: skip
-        line = re.sub(r"@[a-z]+", lambda m: values.get(m[0].lower(), m[0]), options["/c"], flags=re.I)
+        line = options["/c"]
+        for name, value in values.items():
+            line = re.sub(rf"{name}\b", lambda _, v=value: v, line, flags=re.I)  # type: ignore[misc]
         if "@" in re.sub(r'"[^"]*"', "", line):
             call.not_modelled(f"the command {options['/c']}")
         _run(call, line, absolute)

@@ -44,8 +44,8 @@ class _Options:
 
 
 def main(call: Call) -> int:
-    """icacls NAME [/save FILE | /restore FILE | /reset | /setowner SID | /inheritance:e|d|r | /grant[:r] SID:RIGHTS ... |
-    /remove[:g|:d] SID ...] [/t] [/c] [/l] [/q]; the exit code is the Windows error."""
+    """icacls NAME [/save FILE | /restore FILE | /reset | /setowner SID | /inheritance:e|d|r | /grant[:r]
+    SID:RIGHTS ... | /remove[:g|:d] SID ...] [/t] [/c] [/l] [/q]; the exit code is the Windows error."""
     try:
         options = _parse(call)
     except _Wrong as problem:
@@ -53,7 +53,8 @@ def main(call: Call) -> int:
         return _BAD_SYNTAX
     except _Unknown as problem:
         call.err(
-            f"{problem} : {_TEXTS[_NO_MAPPING]}\nTraitement réussi de 0 fichiers ; échec du traitement de 1 fichiers\n"
+            f"{problem} : {_TEXTS[_NO_MAPPING]}\n"
+            "Traitement réussi de 0 fichiers ; échec du traitement de 1 fichiers\n"
         )
         return _NO_MAPPING
     found = _targets(call, options)

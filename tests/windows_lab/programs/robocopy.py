@@ -1,9 +1,8 @@
 """robocopy.exe /L: lists and counts, copies nothing.
 
-Its output is in the OEM code page whatever the console's is. The summary's columns are total, copied (here: what a
-real run would copy), skipped, mismatch, failed, extras. What /XF and /XD leave out counts in total and skipped, as
-the file classes that /V names do.
-"""
+Its output is in the OEM code page whatever the console's is. The summary's columns are total, copied
+(here: what a real run would copy), skipped, mismatch, failed, extras. What /XF and /XD leave out counts in
+total and skipped, as the file classes that /V names do."""
 
 from __future__ import annotations
 
@@ -65,7 +64,8 @@ class _Sums:
 
 
 def main(call: Call) -> int:
-    """robocopy SOURCE TARGET [patterns] /L ...; the exit code is a sum: 1 something would be copied, 16 fatal."""
+    """robocopy SOURCE TARGET [patterns] /L ...; the exit code is a sum: 1 something would be copied, 16
+    fatal."""
     options = _parse(call)
     target = _find(call, options.target)
     if target is not None and target.exists():

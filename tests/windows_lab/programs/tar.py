@@ -1,4 +1,5 @@
-"""tar.exe: the bsdtar that is part of Windows since 10 1803 and Server 2019. Extraction and listing of gzip tar."""
+"""tar.exe: the bsdtar that is part of Windows since 10 1803 and Server 2019. Extraction and listing of
+gzip tar."""
 
 from __future__ import annotations
 
@@ -112,7 +113,8 @@ def _read(call: Call, raw: IO[bytes], target: Path | None) -> int:
         truncated = isinstance(problem, EOFError) or "unexpected end" in str(problem)
         reason = "truncated gzip input" if truncated else "Unrecognized archive format"
         call.err(
-            f"tar: {'Error opening archive: ' if not truncated else ''}{reason}\ntar: Error exit delayed from previous errors.\n"
+            f"tar: {'Error opening archive: ' if not truncated else ''}{reason}\n"
+            "tar: Error exit delayed from previous errors.\n"
         )
         return 1
     if code:
