@@ -17,9 +17,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from lab.linux_machine import LinuxMachine
 from windows_lab import LabError, daemon, inventory
 from windows_lab.control import Control, running_pid
-from windows_lab.inventory import RepositorySpec
+from windows_lab.inventory import HostSpec, Plan, RepositorySpec
+from windows_lab.lab import Lab
 from windows_lab.repository import find_program
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -353,7 +355,7 @@ def test_the_inventory_is_resolved_and_secrets_stay_where_they_belong(
     assert plan.repositories == [
         RepositorySpec("ferme", "127.0.0.1", plan.repositories[0].port, "ferme", "depot")
     ]
-    assert inventory.Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
 
 
 def test_a_state_folder_may_lie_deep(lab: Tool) -> None:
@@ -375,3 +377,28 @@ def test_down_ends_a_daemon_that_hangs(lab: Tool, monkeypatch: pytest.MonkeyPatc
     os.kill(pid, signal.SIGSTOP)
     assert daemon.stop(lab.state, print)
     assert processes_of(lab.state) == []
+
+
+def test_an_address_that_this_machine_lacks(tmp_path: Path) -> None:
+    """192.0.2.1 is for documentation (RFC 5737): nobody has it."""
+    running = Lab(tmp_path, LinuxMachine)
+    spec = HostSpec("ferme-srv", "192.0.2.1", {"technicien": "secret"})
+    with pytest.raises(LabError, match=r"192\.0\.2\.1:5985 is no address of this machine"):
+        running.up(Plan([spec], []), print)
+    assert running.hosts == {}
+
+
+def test_one_host_that_fails_leaves_the_others(lab: Tool) -> None:
+    class Broken(LinuxMachine):
+        def prepare(self) -> None:
+            if self.name == "malade":
+                raise RuntimeError("panne")
+
+    running = Lab(lab.state, Broken)
+    specs = [
+        HostSpec(name, lab.address(number), {"a": "b"}) for number, name in ((1, "saine"), (2, "malade"))
+    ]
+    with pytest.raises(LabError, match="malade did not start: RuntimeError"):
+        running.up(Plan(specs, []), print)
+    assert list(running.hosts) == ["saine"]
+    running.close()

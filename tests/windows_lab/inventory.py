@@ -105,6 +105,8 @@ def _resolved(sources: list[str], only: str | None) -> list[tuple[str, dict[str,
     environment = dict(os.environ)
     if (CHECKOUT / "ansible.cfg").exists():
         environment.setdefault("ANSIBLE_CONFIG", str(CHECKOUT / "ansible.cfg"))
+    # A file that cannot be read is a client that would be missing without a word.
+    environment.setdefault("ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED", "true")
     # In a process of its own: Ansible keeps its settings and its vault in globals that are set once.
     arguments = [sys.executable, "-m", "windows_lab.inventory", json.dumps([sources, only])]
     package = str(Path(__file__).resolve().parents[1])

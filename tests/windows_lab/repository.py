@@ -130,7 +130,7 @@ def _refuse_taken(spec: RepositorySpec) -> None:
         with socket.create_server((spec.host, spec.port)):
             pass
     except OSError as problem:
-        reason = os.strerror(problem.errno) if (problem.errno or 0) > 0 else problem.strerror
+        reason = os.strerror(problem.errno) if problem.errno else problem.strerror
         raise LabError(
             f"The repository of client {spec.client} cannot listen on {spec.host}:{spec.port} "
             f"({reason}): stop what uses it, or change prosecours_repository_url."
