@@ -117,8 +117,8 @@ def _archive(size: int) -> bytes:
 
 def _idle() -> dict[str, Any]:
     say("Deploy with nothing to change")
-    for kept in (FOLDER / "recording").iterdir():
-        kept.unlink()
+    for kept in (FOLDER / "recording").glob("*.json"):
+        kept.unlink()  # of the first deploy
     return _counted(DEPLOY)
 
 
@@ -193,9 +193,17 @@ def _names() -> list[str]:
 
 
 def _write_inventory() -> None:
-    """One client with 50 servers. Only names and addresses differ, so that one recording stands for all."""
+    """Clients with two equal servers each. Only names, addresses and ports differ: see machines.Replay."""
     (INVENTORY / "clients").mkdir(parents=True)
     shutil.copy(CHECKOUT / "inventories" / "lab" / "all_clients.yml", INVENTORY)
+    names = _names()
+    for number in range(1, len(names) // 2 + 1):
+        client = _client(number, names[2 * number - 2 : 2 * number])
+        text = yaml.safe_dump({"prosecours_clients": {"children": {f"bench_{number:02}": client}}})
+        (INVENTORY / "clients" / f"bench_{number:02}.yml").write_text(text, "utf-8")
+
+
+def _client(number: int, servers: list[str]) -> dict[str, Any]:
     host = {
         "prosecours_root": "D:\\",
         "prosecours_software": ["isagiwf_backup", "isagiwf_giw", "isabanq"],
@@ -206,27 +214,26 @@ def _write_inventory() -> None:
             "D:\\Bureautique": {"lettre.docx": 30_000},
         },
     }
-    client = {
+    contact = {"title": "M.", "first_name": "Banc", "name": "Essai"}
+    return {
         "vars": {
             "lab_build": str(FOLDER),
-            "prosecours_client_name": "GAEC du Banc",
-            "prosecours_contract_reference": "PS-2026-0099",
-            "prosecours_subscribed_gb": 1000,
+            "prosecours_client_name": f"GAEC du Banc {number:02}",
+            "prosecours_contract_reference": f"PS-2026-99{number:02}",
+            "prosecours_subscribed_gb": 50,
             "prosecours_backup_spread_minutes": 0,
             "prosecours_contact_main": {
-                "title": "M.",
-                "first_name": "Banc",
-                "name": "Essai",
+                **contact,
                 "email": "essai@banc.example",
                 "mobile": "06 12 34 56 78",
             },
+            "prosecours_repository_url": f"rest:https://127.0.0.1:191{number:02}/bench_{number:02}/",
+            # The same for all: the answers hold their hashes.
+            "prosecours_repository_password": "for-this-machine-only",
+            "prosecours_encryption_password": "another-for-this-machine-only",
         },
-        "hosts": {
-            name: {"ansible_host": f"127.0.9.{number}", **host} for number, name in enumerate(_names(), 1)
-        },
+        "hosts": {name: {"ansible_host": f"127.0.9.{int(name[-2:])}", **host} for name in servers},
     }
-    text = yaml.safe_dump({"prosecours_clients": {"children": {"bench": client}}}, allow_unicode=True)
-    (INVENTORY / "clients" / "bench.yml").write_text(text, "utf-8")
 
 
 @contextmanager

@@ -10,18 +10,21 @@ import json
 import os
 import re
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from windows_lab.lab import LabMachine
 from windows_lab.machine import Process
+from windows_lab.resident import WineProcess
+from windows_lab.wine import WineMachine
 
 RECORDING = (
     "PROSECOURS_BENCH_RECORDING"  # environment variable: the folder that Recorder fills and Replay reads
 )
 RECORDED = "bench-01"
-"""The host that is recorded; all others have names of the same length, so that one stands for all."""
+"""The host that is recorded."""
+SETTINGS = "settings"  # file of the recording: what of it is the recorded host's own
 NONCE = re.compile(r"##(\w+):")
 
 
@@ -43,6 +46,10 @@ class Silent:
 
     def advance(self, to: datetime) -> None:
         """No clock of its own."""
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """No tasks that run."""
+        return []
 
     def limit_disk(self, free_bytes: int | None) -> None:
         """No disk."""
@@ -80,24 +87,18 @@ class Swallow(Silent):
         return Answered(json.dumps(answer).encode(), b"", 0, after_input=True)
 
 
-class Recorder(Silent):
+class Recorder(WineMachine):
     """A Wine machine whose outputs are kept, command line by command line."""
 
     def __init__(self, name: str, folder: Path, settings: dict[str, Any], users: dict[str, str]) -> None:
-        from windows_lab.wine import WineMachine
-
-        self._machine: LabMachine = WineMachine(name, folder, settings, users)
-        self._recording = Path(os.environ[RECORDING])
         super().__init__(name, folder, settings, users)
+        self._recording = Path(os.environ[RECORDING])
+        self._recording.mkdir(parents=True, exist_ok=True)
+        (self._recording / SETTINGS).write_text(json.dumps(_words(name, settings)), "utf-8")
 
-    def prepare(self) -> None:
-        self._machine.prepare()
-
-    def close(self) -> None:
-        self._machine.close()
-
-    def start(self, line: str, cwd: str | None, environment: dict[str, str]) -> Process:
-        return _Tape(self._machine.start(line, cwd, environment), self._recording, line)
+    def start(self, line: str, cwd: str | None, environment: Mapping[str, str]) -> WineProcess:
+        process = super().start(line, cwd, environment)
+        return cast(WineProcess, _Tape(process, self._recording, line))
 
 
 class _Tape:
@@ -121,8 +122,7 @@ class _Tape:
             self._kept["exit_code"] = exit_code
             for stream, output in self._output.items():
                 self._kept[stream] = base64.b64encode(output).decode()
-            self._folder.mkdir(parents=True, exist_ok=True)
-            name = f"{len(list(self._folder.iterdir())):04}.json"
+            name = f"{len(list(self._folder.glob('*.json'))):04}.json"
             (self._folder / name).write_text(json.dumps(self._kept), "utf-8")
         return chunks, exit_code
 
@@ -131,27 +131,42 @@ class _Tape:
 
 
 class Replay(Silent):
-    """Answers each command line as the recorded host did, under its own name."""
+    """Answers each command line as the recorded host did, with its own names in place of that host's."""
 
     def __init__(self, name: str, folder: Path, settings: dict[str, Any], users: dict[str, str]) -> None:
         super().__init__(name, folder, settings, users)
+        recording = Path(os.environ[RECORDING])
         self._known: dict[str, dict[str, Any]] = {}
-        for path in sorted(Path(os.environ[RECORDING]).glob("*.json")):
+        for path in sorted(recording.glob("*.json")):
             entry = json.loads(path.read_text("utf-8"))
             self._known[_without_nonce(entry["line"])] = entry
+        recorded = json.loads((recording / SETTINGS).read_text("utf-8"))
+        own = _words(name, settings)
+        pairs = [(recorded[key], own[key]) for key in own if key in recorded and recorded[key] != own[key]]
+        self._names = sorted(pairs, key=lambda pair: -len(pair[0]))  # a URL before the name inside it
 
     def start(self, line: str, cwd: str | None, environment: dict[str, str]) -> Process:
-        entry = self._known.get(_without_nonce(line).replace(self.name, RECORDED))
+        asked = _without_nonce(line)
+        for theirs, ours in self._names:
+            asked = asked.replace(ours, theirs)
+        entry = self._known.get(asked)
         if entry is None:
             return Answered(b"", f"never recorded: {line}".encode(), 1, after_input=False)
-        names = [(RECORDED, self.name)]
-        if (asked := NONCE.search(line)) and (recorded := NONCE.search(entry["line"])):
-            names.append((recorded[1], asked[1]))
+        names = list(self._names)
+        if (new := NONCE.search(line)) and (old := NONCE.search(entry["line"])):
+            names.append((old[1], new[1]))
         outputs = [base64.b64decode(entry[stream]) for stream in ("stdout", "stderr")]
-        for old, new in names:
+        for theirs, ours in names:
             for encoding in ("utf-8", "utf-16-le"):
-                outputs = [output.replace(old.encode(encoding), new.encode(encoding)) for output in outputs]
+                outputs = [text.replace(theirs.encode(encoding), ours.encode(encoding)) for text in outputs]
         return Answered(outputs[0], outputs[1], entry["exit_code"], after_input=entry["input"])
+
+
+def _words(name: str, settings: dict[str, Any]) -> dict[str, str]:
+    """What a host's output may hold of its name and its contract."""
+    texts = {key: value for key, value in settings.items() if isinstance(value, str)}
+    # restic's mark of the protocol is not part of the address that other programs are given.
+    return {"name": name, **{key: text.removeprefix("rest:") for key, text in texts.items()}}
 
 
 def _without_nonce(line: str) -> str:

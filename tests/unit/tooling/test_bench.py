@@ -7,13 +7,17 @@ import json
 from pathlib import Path
 
 import pytest
-from bench.machines import RECORDED, RECORDING, Replay, Swallow
+from bench.machines import RECORDED, RECORDING, SETTINGS, Replay, Swallow
 
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Replay:
     monkeypatch.setenv(RECORDING, str(tmp_path))
-    printed = f"##abc1:name\r\n{RECORDED}\r\n".encode() + RECORDED.encode("utf-16-le") + b"##abc1:"
+    printed = (
+        f"##abc1:name\r\n{RECORDED} https://{RECORDED}/\r\n".encode()
+        + RECORDED.encode("utf-16-le")
+        + b"##abc1:"
+    )
     entry = {
         "line": f"echo ##abc1:name&type {RECORDED}.txt >abc1.txt",
         "stdout": base64.b64encode(printed).decode(),
@@ -22,14 +26,16 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Replay:
         "input": False,
     }
     (tmp_path / "0000.json").write_text(json.dumps(entry), "utf-8")
-    return Replay("bench-42", tmp_path, {}, {})
+    (tmp_path / SETTINGS).write_text(json.dumps({"name": RECORDED, "url": f"https://{RECORDED}/"}), "utf-8")
+    return Replay("bench-42", tmp_path, {"url": "https://other/"}, {})
 
 
 def test_a_recorded_command_is_answered_under_the_hosts_own_name(machine: Replay) -> None:
     process = machine.start("echo ##f00:name&type bench-42.txt >f00.txt", None, {})
     chunks, exit_code = process.receive(1)
     assert exit_code == 3
-    assert chunks == [("stdout", b"##f00:name\r\nbench-42\r\n" + "bench-42".encode("utf-16-le") + b"##f00:")]
+    text = b"##f00:name\r\nbench-42 https://other/\r\n" + "bench-42".encode("utf-16-le") + b"##f00:"
+    assert chunks == [("stdout", text)]
 
 
 def test_what_was_never_recorded_fails(machine: Replay) -> None:
