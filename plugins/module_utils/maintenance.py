@@ -1,0 +1,286 @@
+"""Retention and volume of one client on the repository host: facts, plan, proof, apply, report (C7, C15).
+
+Nothing is removed unless the independent checker finds that the promise holds after it. A run may be killed
+at any point: snapshots go one by one, each removal is one that was proven, and what was begun is noted before
+it begins, so that the next run finishes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .maintenance_state import Known, Release, State
+from .restic_repository import Repository
+from .retention import Action, Decision, Rules, Snapshot, day_of, disagreement, plan
+from .retention_proof import objections
+from .sudden_loss import losses
+from .volume import Day, full_on
+
+
+class Refused(Exception):
+    """Nothing was removed; the sentences say why."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for one client."""
+
+    client: str
+    rules: Rules
+    """Without releases: those are in the state, and below."""
+    subscribed_gb: int
+    max_unused: str = "5%"
+    release: tuple[str, ...] = ()
+    """Ids, or beginnings of ids, of snapshots about which the caution is lifted."""
+    release_by: str = ""
+    release_why: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The repository and what is remembered of it."""
+
+    snapshots: tuple[Snapshot, ...]
+    """With their losses."""
+    versions: dict[str, Known]
+    """All that are or were here, less those set aside."""
+    releases: dict[str, Release]
+    new_releases: tuple[str, ...]
+    unfinished: bool
+    stored: int
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does. Empty when nothing is removed, pruned or released."""
+
+    decisions: tuple[Decision, ...]
+    removed: tuple[str, ...]
+    prune: bool
+    release: tuple[str, ...]
+
+    @property
+    def changes(self) -> bool:
+        return bool(self.removed or self.prune or self.release)
+
+
+def run(order: Order, repository: Repository, state: State, check: bool) -> dict[str, Any]:
+    """The whole run; `check` only looks, and leaves no trace. Raises Refused, RepositoryError, Busy."""
+    if check:
+        facts = gather(order, repository, state, datetime.now(UTC))
+        history = [*state.volume(), _day(order, facts)]
+        return report(order, facts, decide(order, facts), facts, history)
+    with state.locked():
+        facts = gather(order, repository, state, datetime.now(UTC))
+        state.keep_versions(facts.versions)
+        planned = decide(order, facts)
+        apply(order, planned, repository, state, facts)
+        done = replace(order, release=())
+        after = gather(done, repository, state, datetime.now(UTC)) if planned.changes else facts
+        lost = {one.id for one in facts.snapshots} - {one.id for one in after.snapshots}
+        if unplanned := lost - set(planned.removed):
+            raise Refused(
+                f"{_names(unplanned)} vanished during the maintenance: someone else removes snapshots"
+            )
+        history = state.keep_volume(_day(order, after))
+        result = report(order, facts, planned, after, history)
+        state.keep_versions(_remembered(order, after))
+        state.keep_report(result)
+        return result
+
+
+# -- facts -----------------------------------------------------------------------------------------
+
+
+def gather(order: Order, repository: Repository, state: State, now: datetime) -> Facts:
+    """Read the repository. Each version is measured once; that can take long the first time.
+
+    Incomplete ones as well: else a forger would mark the real versions, and his own would have none before.
+    """
+    snapshots = repository.snapshots()
+    versions = state.versions()
+    found: dict[str, tuple[str, ...]] = {}
+    for host in _hosts(snapshots):
+        before = None
+        mine = _versions(snapshots, host, order.rules)
+        for one in mine:
+            known = versions.get(one.id)
+            measure = known.measure if known else repository.measure(one, before)
+            versions[one.id] = Known(one.host, one.time, one.arrival, one.complete, measure)
+            before = (one, measure)
+        texts = losses(versions[one.id].measure for one in mine)
+        found.update(zip((one.id for one in mine), texts, strict=True))
+    releases = state.releases()
+    asked = [_full_id(name, snapshots) for name in order.release]
+    return Facts(
+        snapshots=tuple(replace(one, losses=found.get(one.id, ())) for one in snapshots),
+        versions=versions,
+        releases=releases,
+        new_releases=tuple(name for name in asked if name not in releases),
+        unfinished=state.unfinished,
+        stored=repository.stored_bytes(),
+        now=now,
+    )
+
+
+def _hosts(snapshots: Iterable[Snapshot]) -> list[str]:
+    return sorted({one.host for one in snapshots})
+
+
+def _versions(snapshots: Iterable[Snapshot], host: str, rules: Rules) -> list[Snapshot]:
+    """Of one server, by time, less marks and what is set aside."""
+    mine = (one for one in snapshots if one.host == host and one.marks is None)
+    return sorted((one for one in mine if disagreement(one, rules) is None), key=_order)
+
+
+def _full_id(name: str, snapshots: Iterable[Snapshot]) -> str:
+    matching = [one.id for one in snapshots if len(name) >= 8 and one.id.startswith(name)]
+    if len(matching) != 1:
+        raise Refused(
+            f"{name}: no snapshot to release. Give the id, or its first 8 characters, from the report."
+        )
+    return matching[0]
+
+
+# -- plan ------------------------------------------------------------------------------------------
+
+
+def decide(order: Order, facts: Facts) -> Plan:
+    """The plan, proven. Raises Refused with the checker's objections."""
+    rules = _rules(order, facts)
+    decisions = plan(facts.snapshots, facts.now, rules)
+    removed = tuple(one.id for one in decisions if one.action is Action.REMOVE)
+    if problems := objections(facts.snapshots, removed, facts.now, rules):
+        raise Refused(f"Nothing was removed: the promise would not hold ({'; '.join(problems)}).")
+    return Plan(decisions, removed, bool(removed) or facts.unfinished, facts.new_releases)
+
+
+def _rules(order: Order, facts: Facts) -> Rules:
+    return replace(order.rules, released=frozenset({*facts.releases, *facts.new_releases}))
+
+
+# -- apply -----------------------------------------------------------------------------------------
+
+
+def apply(order: Order, planned: Plan, repository: Repository, state: State, facts: Facts) -> None:
+    """Do what was planned, in an order that may stop anywhere."""
+    if planned.release:
+        lifted = Release(order.release_by, order.release_why, facts.now.isoformat(timespec="seconds"))
+        state.keep_releases({**facts.releases, **dict.fromkeys(planned.release, lifted)})
+    if planned.prune:
+        if planned.removed:
+            state.begin(list(planned.removed))
+            repository.forget(planned.removed)
+        repository.prune(order.max_unused)
+        state.finish()
+
+
+# -- report ----------------------------------------------------------------------------------------
+
+
+def report(order: Order, facts: Facts, planned: Plan, after: Facts, history: Sequence[Day]) -> dict[str, Any]:
+    """A plain result: what was found, what was decided and why, what is left. `history` ends today."""
+    by_id = {one.id: one for one in facts.snapshots}
+    left = [one for one in facts.snapshots if one.id not in planned.removed]
+    day, full = history[-1], full_on(history)
+    broken = broken_promises(order, after)
+    return {
+        "changed": planned.changes,
+        "client": order.client,
+        "promise": {"kept": not broken, "problems": list(broken)},
+        "servers": {host: _server(_versions(left, host, order.rules)) for host in _hosts(facts.snapshots)},
+        "decisions": [
+            {
+                "id": one.id,
+                "host": by_id[one.id].host,
+                "time": by_id[one.id].time.isoformat(),
+                "action": one.action.value,
+                "reasons": list(one.reasons),
+            }
+            for one in planned.decisions
+        ],
+        "removed": list(planned.removed),
+        "set_aside": [one.id for one in planned.decisions if one.action is Action.SET_ASIDE],
+        "losses": {
+            one.id: list(one.losses)
+            for one in facts.snapshots
+            if one.losses and one.id not in _rules(order, facts).released
+        },
+        "released": list(planned.release),
+        "pruned": planned.prune,
+        "volume": {
+            "newest_bytes": day.newest,
+            "stored_bytes": day.stored,
+            "subscribed_gb": day.subscribed_gb,
+            "percent": round(day.percent, 1),
+            "threshold": day.threshold,
+            "full_on": full.isoformat() if full else None,
+        },
+        "diff": {
+            "before_header": f"{order.client}: snapshots",
+            "after_header": f"{order.client}: snapshots",
+            "before": _listing(facts.snapshots),
+            "after": _listing(left),
+        },
+    }
+
+
+def broken_promises(order: Order, facts: Facts) -> tuple[str, ...]:
+    """What the promise lacks, judged with all versions that were ever seen, whoever removed them."""
+    here = {one.id for one in facts.snapshots}
+    seen = [known.as_snapshot(name) for name, known in facts.versions.items()]
+    return objections(seen, {name for name in facts.versions if name not in here}, facts.now, order.rules)
+
+
+def _server(versions: list[Snapshot]) -> dict[str, Any]:
+    complete = [one for one in versions if one.complete]
+    return {
+        "versions": len(complete),
+        "incomplete": len(versions) - len(complete),
+        "last": complete[-1].time.isoformat() if complete else None,
+        "oldest_day": day_of(complete[0].time).isoformat() if complete else None,
+    }
+
+
+def _day(order: Order, facts: Facts) -> Day:
+    newest = 0
+    for host in _hosts(facts.snapshots):
+        versions = _versions(facts.snapshots, host, order.rules)
+        whole = [one for one in versions if one.complete] or versions
+        if whole:
+            newest += facts.versions[whole[-1].id].measure.bytes
+    return Day(day_of(facts.now), newest, facts.stored, order.subscribed_gb)
+
+
+def _remembered(order: Order, facts: Facts) -> dict[str, Known]:
+    """Without the versions that are gone and about which no coming day can ask."""
+    here = {one.id for one in facts.snapshots}
+    span = timedelta(days=max(order.rules.daily, 7 * order.rules.weekly) + 7)
+    newest: dict[str, datetime] = {}
+    for known in facts.versions.values():
+        newest[known.host] = max(known.time, newest.get(known.host, known.time))
+    return {
+        name: known
+        for name, known in facts.versions.items()
+        if name in here or known.time > newest[known.host] - span
+    }
+
+
+def _listing(snapshots: Iterable[Snapshot]) -> str:
+    """As each snapshot has its time: a forged one may be outside of every calendar of Paris."""
+    return "".join(
+        f"{one.host} {one.time.isoformat(sep=' ', timespec='minutes')} {one.id[:8]}\n"
+        for one in sorted(snapshots, key=_order)
+    )
+
+
+def _order(one: Snapshot) -> tuple[str, datetime, str]:
+    return one.host, one.time, one.id
+
+
+def _names(ids: Iterable[str]) -> str:
+    return ", ".join(name[:8] for name in sorted(ids))

@@ -1,0 +1,136 @@
+"""What the maintenance of one client remembers between two runs: small files on the repository host.
+
+They lie where the client's server cannot reach. Losing them costs time, never a version: measures are taken
+again, and a caution that was lifted stands again. Files are replaced whole: a kill leaves the old or the new.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from .retention import Snapshot
+from .sudden_loss import Measure
+from .volume import Day
+
+
+class Busy(Exception):
+    """Another maintenance of the same client is at work."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder}: another maintenance of this client is running. Wait until it has ended.")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A version that was once seen: enough to tell later whether the promise was kept."""
+
+    host: str
+    time: datetime
+    arrival: datetime
+    complete: bool
+    measure: Measure
+
+    def as_snapshot(self, name: str) -> Snapshot:
+        return Snapshot(name, self.host, self.time, self.arrival, complete=self.complete)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A caution that a technician lifted, for the journal (C10): who, why, when (UTC)."""
+
+    by: str
+    why: str
+    on: str
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of one client in its own folder; what is not there yet is empty."""
+
+    folder: Path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Held by one maintenance at a time, until it ends or dies. Raises Busy."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Busy(self.folder) from None
+            yield
+
+    def versions(self) -> dict[str, Known]:
+        """Snapshot id -> what was seen of it."""
+        return {
+            name: Known(
+                entry["host"],
+                datetime.fromisoformat(entry["time"]),
+                datetime.fromisoformat(entry["arrival"]),
+                entry["complete"],
+                Measure(**{**entry["measure"], "gone": tuple(entry["measure"]["gone"])}),
+            )
+            for name, entry in self._load("versions.json", {}).items()
+        }
+
+    def keep_versions(self, versions: dict[str, Known]) -> None:
+        self._store("versions.json", {name: asdict(known) for name, known in versions.items()})
+
+    def releases(self) -> dict[str, Release]:
+        """Snapshot id -> who lifted the caution about it."""
+        return {name: Release(**entry) for name, entry in self._load("releases.json", {}).items()}
+
+    def keep_releases(self, releases: dict[str, Release]) -> None:
+        self._store("releases.json", {name: asdict(release) for name, release in releases.items()})
+
+    @property
+    def unfinished(self) -> bool:
+        """A removal was begun whose data may not all be pruned."""
+        return (self.folder / "unfinished.json").exists()
+
+    def begin(self, ids: list[str]) -> None:
+        """Called before the first snapshot goes."""
+        self._store("unfinished.json", ids)
+
+    def finish(self) -> None:
+        (self.folder / "unfinished.json").unlink(missing_ok=True)
+
+    def volume(self) -> list[Day]:
+        """By date."""
+        return [
+            Day(**{**entry, "date": date.fromisoformat(entry["date"])})
+            for entry in self._load("volume.json", [])
+        ]
+
+    def keep_volume(self, today: Day) -> list[Day]:
+        """The history with `today`; the last figures of a day replace earlier ones."""
+        history = [day for day in self.volume() if day.date != today.date] + [today]
+        self._store("volume.json", [asdict(day) for day in history])
+        return history
+
+    def keep_report(self, report: dict[str, Any]) -> None:
+        """The last report, for status tables."""
+        self._store("retention.json", report)
+
+    def _load(self, name: str, default: Any) -> Any:
+        try:
+            return json.loads((self.folder / name).read_text("utf-8"))
+        except FileNotFoundError:
+            return default
+
+    def _store(self, name: str, value: Any) -> None:
+        new = self.folder / f"{name}.new"
+        with new.open("w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1, default=str)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.folder / name)

@@ -1,0 +1,330 @@
+"""One restic repository on the disk of the repository host, and the Linux restic that works on it.
+
+The password goes by the environment, never on a command line, and restic runs as the owner of the repository:
+what it writes stays readable to the server in front of it. Reading takes no lock. Every restic error becomes
+one sentence and what to do. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .retention import Snapshot
+from .sudden_loss import Measure
+
+MARK = "incomplete="
+"""The tag of a mark, before the id of the snapshot that it marks.
+
+The agent learns that a backup was incomplete (restic's exit code 3) only when its snapshot is written. That
+snapshot does not tell, and the agent's credentials cannot change it, so the agent adds a snapshot of its
+status file with this tag. A forged mark gains nothing: incomplete versions are kept and measured too."""
+
+
+class RepositoryError(Exception):
+    """restic did not do what it was asked for; `problem` and `remedy` are a sentence each."""
+
+    def __init__(self, path: Path, problem: str, remedy: str) -> None:
+        super().__init__(f"{path}: {problem}. {remedy}.")
+        self.problem = problem
+        self.remedy = remedy
+
+
+class NotARepository(RepositoryError):
+    """Exit code 10."""
+
+
+class Locked(RepositoryError):
+    """Exit code 11: someone works on the repository, or died while working."""
+
+
+class WrongPassword(RepositoryError):
+    """Exit code 12."""
+
+
+class DiskFull(RepositoryError):
+    """No room on the file system of the repository."""
+
+
+class Interrupted(RepositoryError):
+    """Exit code 130, or killed, or longer than allowed: begun work is continued by the next run."""
+
+
+# restic's exit codes (manual, "Scripting"); any other one is a failure that its message tells.
+EXIT_CODES: dict[int, tuple[type[RepositoryError], str, str]] = {
+    10: (NotARepository, "there is no repository", "Correct the path, or deploy the client first"),
+    11: (
+        Locked,
+        "the repository is locked",
+        "Run again when the backup or the maintenance has ended",
+    ),
+    12: (
+        WrongPassword,
+        "the encryption password is wrong",
+        "Give the password of the client's inventory file",
+    ),
+    130: (Interrupted, "restic was interrupted", "Run again: nothing is lost"),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What `restic check` found; sound when there are no errors."""
+
+    errors: tuple[str, ...]
+    broken_packs: tuple[str, ...]
+    repair_index: bool
+    """restic suggests to rebuild the index."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The repository at `path`, opened with `password` by each run of the program `restic`."""
+
+    path: Path
+    password: str = field(repr=False)
+    restic: str = "restic"
+    patience: float = 600
+    """Seconds to wait for a lock."""
+    limit: float = 12 * 3600
+    """Seconds that one run of restic may take."""
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """All snapshots with their arrival, that is the time at which the server wrote their file."""
+        listed = json.loads("".join(self._run("snapshots", "--json", "--no-lock"))) or []
+        incomplete = {mark for entry in listed if (mark := _marks(entry)) is not None}
+        result = []
+        for entry in listed:
+            try:
+                arrival = (self.path / "snapshots" / entry["id"]).stat().st_mtime
+            except FileNotFoundError:
+                continue  # someone has forgotten it since
+            result.append(
+                Snapshot(
+                    id=entry["id"],
+                    host=entry.get("hostname", ""),
+                    time=_time(entry["time"]),
+                    arrival=datetime.fromtimestamp(arrival, UTC),
+                    paths=frozenset(entry["paths"] or ()),
+                    complete=entry["id"] not in incomplete,
+                    marks=_marks(entry),
+                )
+            )
+        return tuple(result)
+
+    def measure(self, snapshot: Snapshot, before: tuple[Snapshot, Measure] | None) -> Measure:
+        """Read from the trees of a version and of the one before it. Takes as long as the trees are large."""
+        [text] = self._run("stats", "--json", "--no-lock", "--mode", "restore-size", snapshot.id)
+        stats = json.loads(text)
+        entries, size = int(stats.get("total_file_count", 0)), int(stats["total_size"])
+        if before is None:
+            return Measure(entries, size)
+        older, known = before
+        folders = {_in_tree(path): path for path in older.paths}
+        gone, totals = [], {}
+        for text in self._run("diff", "--json", "--no-lock", older.id, snapshot.id):
+            line = json.loads(text)
+            if line["message_type"] == "statistics":
+                totals = line
+            elif line.get("modifier") == "-" and line["path"] in folders:
+                gone.append(folders[line["path"]])
+        return Measure(
+            entries,
+            size,
+            older.id,
+            known.entries,
+            known.bytes,
+            totals["changed_files"],
+            totals["removed"]["files"],
+            tuple(gone),
+        )
+
+    def stored_bytes(self) -> int:
+        """The size of all files of the repository, as a server's quota counts it."""
+        total = 0
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                try:
+                    total += Path(folder, name).stat().st_size
+                except FileNotFoundError:
+                    continue  # a lock that was lifted meanwhile
+        return total
+
+    def check(self, subset: str | None = None) -> Check:
+        """The structure, and the data of `subset` ("3/30": the third of thirty slices; "100%": all)."""
+        options = ["--read-data-subset", subset] if subset else []
+        errors: list[str] = []
+        summary: dict[str, Any] = {}
+        try:
+            for text in self._run("check", "--json", "--no-lock", *options):
+                line = _json(text)
+                if line.get("message_type") == "summary":
+                    summary = line
+        except RepositoryError as error:
+            if type(error) is not RepositoryError or not summary:
+                raise
+            errors.append(error.problem)
+        packs = tuple(summary.get("broken_packs") or ())
+        errors += [f"the pack {pack} is damaged" for pack in packs]
+        return Check(tuple(errors), packs, bool(summary.get("suggest_repair_index")))
+
+    # -- changing -----------------------------------------------------------------------------------
+
+    def forget(self, ids: Sequence[str]) -> None:
+        """Remove the snapshots `ids`; those that are gone already do not matter. Data stays until prune."""
+        for start in range(0, len(ids), 500):  # a command line has its limit
+            self._locking("forget", *ids[start : start + 500])
+
+    def prune(self, max_unused: str = "5%") -> None:
+        """Remove the data that no snapshot needs. May be killed at any time: the next run finishes."""
+        try:
+            self._locking("prune", "--max-unused", max_unused)
+        except DiskFull:
+            # Repacking needs room before it frees some; whole packs can go without.
+            self._locking("prune", "--max-unused", "unlimited", "--max-repack-size", "0")
+
+    def _locking(self, *arguments: str) -> None:
+        """Run with an exclusive lock, waiting for it. A lock is lifted only when restic proves it stale: its
+        process on this very host is dead, or it was not renewed for 30 minutes, six times what is due.
+        """
+        end, pause = time.monotonic() + self.patience, 1.0
+        while True:
+            try:
+                # Each time anew, unlike restic's own --retry-lock: whoever held it may have died meanwhile.
+                for command in (("unlock",), arguments):
+                    for _ in self._run(*command):
+                        pass
+                return
+            except Locked:
+                if time.monotonic() + pause > end:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, 30)
+
+    # -- restic -------------------------------------------------------------------------------------
+
+    def _run(self, *arguments: str) -> Iterator[str]:
+        """The lines of restic's standard output, as they come. Raises RepositoryError at the end."""
+        command = [self.restic, "--repo", str(self.path), "--no-cache", *arguments]
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "RESTIC_PASSWORD": self.password,
+            "RESTIC_PROGRESS_FPS": "0.1",
+        }
+        # A file, since nobody reads a pipe of errors while the lines are read.
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+            try:
+                process = subprocess.Popen(
+                    command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    encoding="utf-8",
+                    errors="replace",
+                    **self._owner(),
+                )
+            except OSError as error:
+                raise RepositoryError(
+                    self.path, f"{self.restic} cannot be started ({error.strerror})", "Install restic there"
+                ) from error
+            watch = threading.Timer(self.limit, process.send_signal, [signal.SIGINT])
+            watch.start()
+            with process:
+                try:
+                    yield from process.stdout or ()
+                finally:
+                    watch.cancel()
+                    if sys.exc_info()[0] is not None:
+                        process.terminate()
+            if process.returncode != 0:
+                errors.seek(0)
+                raise self._error(arguments[0], process.returncode, errors.read())
+
+    def _owner(self) -> dict[str, Any]:
+        """Popen's arguments to run as the owner of the repository. Only root can become someone else."""
+        try:
+            owner = (self.path / "config").stat()
+        except FileNotFoundError:
+            raise self._known(10) from None
+        except PermissionError:
+            raise RepositoryError(self.path, "it cannot be read", "Run as root or its owner") from None
+        if os.geteuid() != 0 or owner.st_uid == 0:
+            return {}
+        return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+
+    def _known(self, code: int) -> RepositoryError:
+        kind, problem, remedy = EXIT_CODES[code]
+        return kind(self.path, problem, remedy)
+
+    def _error(self, verb: str, code: int, text: str) -> RepositoryError:
+        if code in EXIT_CODES:
+            return self._known(code)
+        message = _message(text) or f"exit code {code}"
+        if "no space left on device" in text or "quota exceeded" in text:
+            return DiskFull(
+                self.path, f"restic {verb} found the disk full", "Make room on the repository host"
+            )
+        if code < 0:
+            return Interrupted(
+                self.path, f"restic {verb} was stopped ({message})", "Run again: nothing is lost"
+            )
+        return RepositoryError(
+            self.path,
+            f"restic {verb} failed ({message})",
+            "Look at what restic check says about the repository",
+        )
+
+
+def _message(text: str) -> str:
+    """What restic gives as the reason: the last JSON error, else the last line."""
+    for line in reversed(text.strip().splitlines()):
+        parsed = _json(line)
+        said = str(parsed.get("message") or "") if parsed else line
+        if said.strip():
+            return said.strip().splitlines()[0].removeprefix("Fatal: ")
+    return ""
+
+
+def _json(line: str) -> dict[str, Any]:
+    """The object of a line of JSON; empty for any other line."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _marks(entry: dict[str, Any]) -> str | None:
+    tags: Iterable[str] = entry.get("tags") or ()
+    return next((tag.removeprefix(MARK) for tag in tags if tag.startswith(MARK)), None)
+
+
+def _time(text: str) -> datetime:
+    """RFC 3339 as Go writes it; what no calendar holds (a forger's year 0) is the beginning of all time."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _in_tree(path: str) -> str:
+    r"""A path of a snapshot as restic's trees have it: D:\isagiwf\backup is the folder /D/isagiwf/backup/."""
+    if path[1:2] == ":":
+        path = f"/{path[0]}{path[2:]}".replace("\\", "/")
+    return path.rstrip("/") + "/"

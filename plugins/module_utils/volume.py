@@ -1,0 +1,121 @@
+"""The subscribed volume (C15): what counts, how much of it is used, when it will be full, and what is billed.
+
+The clause: "Le volume total des fichiers sauvegardés en ligne est limité au volume souscrit". Read here: the
+*files* count, each once, as large as it is on the client's server; so the newest version of every server is
+added up. The older versions are the provider's part (C7 promises them without a price), and what restic saves
+by compression and by storing equal data once is his as well. It is the reading that the client can check with
+Explorer, and a clause drafted by one side is read in favour of the other (Code civil, art. 1190). The bytes
+that are really stored are told beside it: the provider's disks and the server's quota are about those.
+
+Go (GB) are decimal: 10^9 bytes. Pure: standard library only.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import date, timedelta
+
+GB = 10**9
+THRESHOLDS = (80, 95, 100)  # percent of the subscribed volume
+ENOUGH = 7  # days of history that a forecast needs
+RECENT = 90  # days that a forecast looks back
+HORIZON = 3650  # days: later than that is not a forecast
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What one client used on one day, in bytes."""
+
+    date: date
+    newest: int
+    """The newest versions of all servers: what counts."""
+    stored: int
+    """What the repository takes on disk."""
+    subscribed_gb: int
+
+    @property
+    def percent(self) -> float:
+        """Of the subscribed volume."""
+        return 100 * self.newest / (self.subscribed_gb * GB)
+
+    @property
+    def threshold(self) -> int:
+        """The highest threshold reached, in percent; 0 below all."""
+        return max((level for level in THRESHOLDS if self.percent >= level), default=0)
+
+
+def full_on(history: Sequence[Day]) -> date | None:
+    """When the volume will be full, by the line of least squares through the days of the last three months.
+
+    `history` is by date, one entry a day, days may be missing. None: not in sight, or too little is known.
+    """
+    if not history:
+        return None
+    last = history[-1]
+    if last.newest >= last.subscribed_gb * GB:
+        return last.date
+    recent = [day for day in history if (last.date - day.date).days < RECENT]
+    if len(recent) < ENOUGH:
+        return None
+    times = [(day.date - last.date).days for day in recent]
+    middle, mean = sum(times) / len(times), sum(day.newest for day in recent) / len(recent)
+    slope = sum((time - middle) * (day.newest - mean) for time, day in zip(times, recent, strict=True))
+    slope /= sum((time - middle) ** 2 for time in times)  # bytes a day
+    if slope <= 0:
+        return None
+    # From where the volume stands today, not from the line: a step up yesterday is not averaged away.
+    days = (last.subscribed_gb * GB - last.newest) / slope
+    return last.date + timedelta(days=round(days)) if days <= HORIZON else None
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """A row of the monthly CSV: one client, one month, in GB with three decimals."""
+
+    month: str
+    client: str
+    reference: str
+    days: int
+    """Days of the month that were measured: the figures rest on them."""
+    subscribed_gb: int
+    """On the last of them."""
+    average_gb: str
+    highest_gb: str
+    over_gb: str
+    """The highest excess over what was subscribed on its day."""
+    stored_gb: str
+    """The most that the repository took on disk."""
+
+
+def bill(client: str, reference: str, month: str, history: Iterable[Day]) -> Bill | None:
+    """The row of `month` ("2026-11"); None when nothing was measured in it."""
+    days = [day for day in history if day.date.isoformat().startswith(f"{month}-")]
+    if not days:
+        return None
+    return Bill(
+        month=month,
+        client=client,
+        reference=reference,
+        days=len(days),
+        subscribed_gb=days[-1].subscribed_gb,
+        average_gb=_gb(sum(day.newest for day in days) / len(days)),
+        highest_gb=_gb(max(day.newest for day in days)),
+        over_gb=_gb(max(0, *(day.newest - day.subscribed_gb * GB for day in days))),
+        stored_gb=_gb(max(day.stored for day in days)),
+    )
+
+
+def bills_as_csv(bills: Iterable[Bill]) -> str:
+    """With a header and semicolons, as a French Excel opens it; numbers keep their point."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Bill)], delimiter=";", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(one) for one in bills)
+    return text.getvalue()
+
+
+def _gb(count: float) -> str:
+    return f"{count / GB:.3f}"
