@@ -18,7 +18,7 @@ from ansible_collections.prosecours.backup.plugins.module_utils.retention import
     plan,
 )
 from ansible_collections.prosecours.backup.plugins.module_utils.retention_proof import objections
-from unit.retention.simulation import at, backup, history_of, live, simulate
+from unit.retention.simulation import Policy, at, backup, history_of, live, simulate
 
 HISTORIES = 2000
 ONE_DAY = timedelta(days=1)
@@ -164,6 +164,90 @@ def test_a_clock_that_falls_back_on_the_repository_host_removes_nothing() -> Non
     sent = daily("2026-01-01", 20)
     left = [one for one in sent if one.id not in removed(sent, at("2026-01-21", 9))]
     assert removed(left, at("2020-01-01")) == set()
+
+
+# -- what everybody does --------------------------------------------------------------------------------
+
+
+def keep_daily_weekly(snapshots: tuple[Snapshot, ...], now: datetime, rules: Rules) -> set[str]:
+    """restic's --keep-daily 7 --keep-weekly 2: the last of so many days and calendar weeks that had one."""
+    kept: set[str] = set()
+    newest = sorted(snapshots, key=lambda one: one.time, reverse=True)
+    for bucket, count in ((day_of, 7), (lambda time: day_of(time).isocalendar()[:2], 2)):
+        last: dict[object, str] = {}
+        for one in newest:
+            last.setdefault(bucket(one.time), one.id)
+        kept |= set(list(last.values())[:count])
+    return kept
+
+
+def keep_within(snapshots: tuple[Snapshot, ...], now: datetime, rules: Rules) -> set[str]:
+    """--keep-within 7d: seven times 24 hours back from the newest."""
+    newest = max(one.time for one in snapshots)
+    return {one.id for one in snapshots if one.time > newest - timedelta(days=7)}
+
+
+def keep_two_weeks(snapshots: tuple[Snapshot, ...], now: datetime, rules: Rules) -> set[str]:
+    """Fourteen daily buckets: more than enough, as long as nobody lies."""
+    last: dict[date, str] = {}
+    for one in sorted(snapshots, key=lambda one: one.time, reverse=True):
+        last.setdefault(day_of(one.time), one.id)
+    return set(list(last.values())[:14])
+
+
+def what_today_needs(snapshots: tuple[Snapshot, ...], now: datetime, rules: Rules) -> set[str]:
+    """The promise of today to the letter: of each week the newest day, and nothing for tomorrow."""
+    today = day_of(now).toordinal()
+    last = {day_of(one.time).toordinal(): one.id for one in sorted(snapshots, key=lambda one: one.time)}
+    kept = {name for day, name in last.items() if day > today - rules.daily}
+    for end in range(today, today - 7 * rules.weekly, -7):
+        kept |= {last[max(days)]} if (days := [day for day in last if end - 7 < day <= end]) else set()
+    return kept
+
+
+def grouped_by_paths(snapshots: tuple[Snapshot, ...], now: datetime, rules: Rules) -> set[str]:
+    """restic's default grouping under a plan that is right: each perimeter is a history of its own."""
+    groups: dict[frozenset[str], list[Snapshot]] = {}
+    for one in snapshots:
+        groups.setdefault(one.paths, []).append(one)
+    return {name for group in groups.values() for name in proven(tuple(group), now, rules)}
+
+
+def every_evening(sent: list[Snapshot]) -> list[datetime]:
+    return [one.arrival + timedelta(hours=1.5) for one in sent]
+
+
+@pytest.mark.parametrize(
+    ("policy", "broken"),
+    [
+        (keep_daily_weekly, "2026-01-12: srv lacks the week that ends 2026-01-05"),
+        (keep_within, "2026-01-12: srv lacks the week that ends 2026-01-05"),
+        (what_today_needs, "2026-01-19: srv lacks the week that ends 2026-01-05"),
+        (keep_two_weeks, None),
+        (proven, None),
+    ],
+)
+def test_naive_policies_break_the_promise_of_a_regular_month(policy: Policy, broken: str | None) -> None:
+    sent = daily("2026-01-05", 30)
+    rules = Rules(weekly=3) if policy is what_today_needs else Rules()
+    assert live(history_of(sent, every_evening(sent), rules), policy)[0] == broken
+
+
+@pytest.mark.parametrize(("policy", "holds"), [(keep_two_weeks, False), (proven, True)])
+def test_buckets_fall_to_forged_future_times(policy: Policy, holds: bool) -> None:
+    sent = daily("2026-01-05", 14)
+    now = at("2026-01-19", 3)
+    forged = future(14, now)
+    problem, _ = live(history_of([*sent, *forged], [now + timedelta(hours=2)]), policy)
+    assert (problem is None) is holds
+
+
+def test_grouping_by_paths_keeps_the_versions_of_an_old_perimeter_for_ever() -> None:
+    old = [replace(one, paths=frozenset("a")) for one in daily("2026-01-05", 10)]
+    new = [replace(one, paths=frozenset("b")) for one in daily("2026-01-15", 100)]
+    now = at("2026-06-01")
+    assert {one.id for one in old} & grouped_by_paths((*old, *new), now, Rules())
+    assert not {one.id for one in old} & proven((*old, *new), now, Rules())
 
 
 # -- snapshots that lie about their time ----------------------------------------------------------------

@@ -1,0 +1,203 @@
+"""playbooks/retention.yml on a repository host that is this machine: the module runs as it would over ssh.
+
+What only the playbook shows: contracts in, a repository each, check mode and diff, failures side by side, and
+nothing left that the repository's server could not read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from ansible_collections.prosecours.backup.plugins.plugin_utils import binaries
+from unit.retention.client import PASSWORD, Client, days, new_client
+from unit.retention.simulation import ONE_DAY, at
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+SERVER = 4242  # the uid of a system user of the repository's server; it needs no name
+AS_ROOT = os.geteuid() == 0
+
+HOSTS = """
+prosecours_repositories:
+  hosts:
+    depot:
+      ansible_connection: local
+      ansible_python_interpreter: "{{{{ ansible_playbook_python }}}}"
+      ansible_become: false
+      prosecours_repository_data: {folder}/data
+      prosecours_retention_state: {folder}/state
+      prosecours_retention_restic: {folder}/bin/restic
+      prosecours_retention_restic_path: {restic}
+      prosecours_retention_patience: 0
+"""
+
+CLIENT = r"""
+prosecours_clients:
+  children:
+    {name}:
+      vars:
+        prosecours_client_name: {name}
+        prosecours_contract_reference: PS-{name}
+        prosecours_subscribed_gb: 1
+        prosecours_contact_main:
+          title: M.
+          first_name: Jean
+          name: Martin
+          email: jean.martin@ferme.example.com
+          mobile: "06 12 34 56 78"
+        prosecours_repository_url: rest:https://depot.example.com:{port}/{name}/
+        prosecours_repository_username: {name}
+        prosecours_repository_password: repository-of-{name}
+        prosecours_encryption_password: {password}
+      hosts:
+        {name}-srv:
+          prosecours_root: 'D:\'
+          prosecours_software: [isapawp]
+"""
+
+
+class Played(NamedTuple):
+    """Exit code, the result of the retention task, the lines of its diff, all that was printed."""
+
+    code: int
+    result: dict[str, Any]
+    diff: list[str]
+    output: str
+
+
+@dataclass
+class Depot:
+    """A repository host with its inventory."""
+
+    folder: Path
+    restic: str
+    ports: int = 8000
+
+    def add(self, name: str, password: str = PASSWORD) -> Client:
+        """A client with a file in the inventory, and an empty repository."""
+        self.ports += 1
+        path = self.folder / "inventory" / "clients" / f"{name}.yml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(CLIENT.format(name=name, port=self.ports, password=password).lstrip())
+        return new_client(self.restic, self.folder / "data" / name / name, self.folder / "files" / name)
+
+    def play(self, *arguments: str) -> Played:
+        playbook = ["ansible-playbook", "-i", str(self.folder / "inventory"), "playbooks/retention.yml"]
+        done = subprocess.run(
+            [*playbook, "--diff", "-v", *arguments],
+            cwd=CHECKOUT,
+            env={
+                **os.environ,
+                "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+                "ANSIBLE_CALLBACK_FORMAT_PRETTY": "false",
+                "ANSIBLE_NOCOLOR": "1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        output = done.stdout + done.stderr
+        assert "Keep what is promised" in output, output
+        lines = done.stdout.partition("Keep what is promised")[2].splitlines()
+        result = next(line.partition("=> ")[2] for line in lines if "[depot]" in line and "=> {" in line)
+        diff = [line for line in lines if line.startswith(("+", "-"))]
+        return Played(done.returncode, json.loads(result), diff, output)
+
+
+@pytest.fixture
+def depot() -> Iterator[Depot]:
+    wanted = binaries.artefact("restic", "linux/amd64")
+    found = binaries.cached(wanted, binaries.default_cache())
+    restic = os.environ.get("PROSECOURS_RESTIC") or (str(found.path) if found else "")
+    if not restic:
+        pytest.skip(f"{wanted} is not in the cache: run make setup")
+    # Not below pytest's own folder, which is closed to the user that restic runs as.
+    with tempfile.TemporaryDirectory(prefix="depot-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        (folder / "inventory").mkdir()
+        (folder / "inventory" / "hosts.yml").write_text(HOSTS.format(folder=folder, restic=restic).lstrip())
+        yield Depot(folder, restic)
+
+
+def _owned(path: Path) -> None:
+    for one in (path, *path.rglob("*")):
+        os.chown(one, SERVER, SERVER)
+
+
+@pytest.mark.slow
+def test_the_playbook_keeps_what_is_promised(depot: Depot) -> None:
+    """Two clients; check mode foretells what is then done, the second run changes nothing."""
+    moulin, tilleuls = depot.add("moulin"), depot.add("tilleuls")
+    depot.add("bois")  # deployed today: its repository is not there yet
+    shutil.rmtree(depot.folder / "data" / "bois")
+    days(moulin, 17)
+    for number in range(3):
+        tilleuls.backup(at(date(2026, 1, 5) + number * ONE_DAY))
+    if AS_ROOT:
+        _owned(depot.folder / "data")
+
+    fresh = depot.play("--check")
+    assert (fresh.code, "restic is not on this host yet" in fresh.output) == (0, True)
+    (depot.folder / "bin").mkdir()
+    shutil.copy(depot.restic, depot.folder / "bin" / "restic")
+    foretold = depot.play("--check")
+    assert (foretold.code, foretold.result["changed"]) == (0, True), foretold.output
+    assert len(moulin.snapshots()) == 17
+    assert not (depot.folder / "state").exists()
+
+    done = depot.play()
+    assert done.code == 0, done.output
+    assert foretold.diff == done.diff
+    assert len(done.diff) == 2 + 9  # two headers; nothing to show of the other client
+    moulins = done.result["clients"]["moulin"]
+    assert moulins["removed"] == foretold.result["clients"]["moulin"]["removed"]
+    assert moulins["promise"] == {"kept": True, "problems": []}
+    assert done.result["clients"]["tilleuls"]["removed"] == []
+    assert done.result["empty"] == ["bois"]
+    assert len(moulin.snapshots()) == 8
+    assert f'"{PASSWORD}"' not in done.output
+    if AS_ROOT:  # whatever restic wrote, the server's user can read
+        assert {path.stat().st_uid for path in (depot.folder / "data").rglob("*")} == {SERVER}
+
+    again = depot.play()
+    assert (again.code, again.result["changed"], again.diff) == (0, False, [])
+
+
+@pytest.mark.slow
+def test_a_client_that_fails_does_not_stop_the_others(depot: Depot) -> None:
+    moulin, tilleuls = depot.add("moulin", password="not-the-password"), depot.add("tilleuls")
+    days(moulin, 1)
+    days(tilleuls, 9)
+    shutil.rmtree(tilleuls.folder)
+    loss = tilleuls.backup(at("2026-01-14"), depot.folder / "inventory")
+    played = depot.play()
+    assert played.code == 2
+    message = played.result["msg"]
+    assert message.startswith("moulin: ")
+    assert message.endswith(
+        "the encryption password is wrong. Give the password of the client's inventory file."
+    )
+    assert list(played.result["clients"]["tilleuls"]["losses"]) == [loss]
+    assert "is a sudden loss" in played.output
+
+    release: dict[str, Any] = {"prosecours_retention_release": [loss[:8]]}
+    played = depot.play("-e", json.dumps(release))
+    assert (played.code, "A release needs its client" in played.result["msg"]) == (2, True)
+    release |= {
+        "prosecours_retention_client": "tilleuls",
+        "prosecours_retention_release_by": "A. Martin",
+        "prosecours_retention_release_why": "moved to another folder",
+    }
+    played = depot.play("-e", json.dumps(release))
+    assert (played.code, played.result["clients"]["tilleuls"]["released"]) == (0, [loss])
