@@ -6,8 +6,8 @@ module: preflight
 short_description: See whether a Windows server can be deployed
 version_added: 0.1.0
 description:
-  - Looks at one server in one session and, when nothing is wrong, with one command - rights, Windows version,
-    tar.exe, clock, free disk, every entry of the perimeter and its size, way to the repository.
+  - Looks at one server in one session and, once the agent is in place, with one command - rights, Windows
+    version, tar.exe, clock, free disk, every entry of the perimeter and its size, way to the repository.
   - Changes nothing on the server, and is never C(changed). A small temporary file holds the answers for the
     time of the command.
   - Prints one table for people, writes one JSON report for programs, and fails with all blocking findings at
@@ -16,9 +16,9 @@ description:
     Before the agent is deployed, and when the contract does not tell the rate of the link, a second command
     measures it: the server prints a system file of about 2 MB. This is a lower bound of the upload rate.
   - >-
-    The password of the repository goes to curl.exe on standard input, and only when the certificate can be
-    checked: by an authority that Windows knows, or by the authority of the contract once the agent has put it
-    on the server.
+    Before the agent is deployed, the login at the repository is tried too. The password goes to curl.exe on
+    standard input, and only when the certificate could be checked: by an authority that Windows knows, or by
+    that of the contract if it is on the server already.
 options:
   contract:
     description: The contract of this server, as RV(prosecours.backup.contract#module:hosts) holds it.

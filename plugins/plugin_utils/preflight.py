@@ -10,14 +10,14 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .command_line import CannotQuote
 from .preflight_checks import BLOCKS, CHECKS, INFORMS, WARNS, Case, Finding, Row, as_sentence, first_backup
-from .preflight_facts import Entry, Repository, Wanted, add_largest, add_rate, gather
+from .preflight_facts import Entry, Repository, Wanted, add_largest, add_login, add_rate, gather
 from .probe import Garbled
 from .session import Session, SessionError
 
@@ -145,17 +145,20 @@ FAILURES = (SessionError, CannotQuote, Garbled)
 
 
 def inspect(session: Session, contract: Mapping[str, Any], look: Wanted, timeout: float = 900.0) -> Report:
-    """Preflight of one host in one session: one command; more only when the perimeter is too large (what is
-    so large?) or the agent was never here (how fast is the link?). Raises one of FAILURES.
+    """Preflight of one host in one session. One command tells all of a host whose agent is in place; more are
+    needed before that (does the repository let us in? how fast is the link?), and when the perimeter is too
+    large (what is so large?). Raises one of FAILURES.
     """
     case = Case(contract, look, gather(session, look, timeout))
+    # Once the agent is there it is the one that signs in, and it does so before it takes any change.
+    if look.repository.signs_in and not case.facts.deployed:
+        case = replace(case, facts=add_login(session, look, case.facts))
     if case.facts.size > case.subscribed:
-        case = Case(contract, look, add_largest(session, look, case.facts, timeout))
+        case = replace(case, facts=add_largest(session, look, case.facts, timeout))
     report = judge(case, datetime.now(UTC))
-    # Once deployed the question is settled: a deploy with nothing to change stays at one command.
     settled = case.facts.deployed or case.facts.backed_up or contract.get("uplink_mbit")
     if not settled and case.facts.size and report.verdict != "blocked":
-        case = Case(contract, look, add_rate(session, case.facts))
+        case = replace(case, facts=add_rate(session, case.facts))
         report = judge(case, report.checked)
     return report
 

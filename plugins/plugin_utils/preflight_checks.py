@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .preflight_facts import Facts, Wanted, exclusions
+from .preflight_facts import Facts, Wanted, Way, exclusions
 
 BLOCKS, WARNS, INFORMS = "blocks", "warns", "informs"
 """Severities. A finding that blocks stops the deploy of this host; the others are for people to read."""
@@ -362,43 +362,45 @@ def _repository(case: Case) -> Iterator[Row]:
             ),
         )
         return
-    yield _answer(way.exit_code, way.status, way.trust, address, case.wanted.repository.signs_in)
+    yield _answer(way, address, case.wanted.repository.signs_in)
 
 
-def _answer(exit_code: int, status: int | None, trust: str, address: str, signs_in: bool) -> Row:
-    """The row of one HEAD request. A certificate that fails against an authority which the deploy is about
-    to replace must not block that very deploy."""
-    if exit_code and not (exit_code in (60, 77) and trust == "outdated"):
-        problem, remedy = CURL_FAILURES.get(
-            exit_code, ("it cannot be reached", "run curl on the server to see why")
-        )
-        sentence = f"{address} cannot be reached from the server: {problem} (curl {exit_code})"
-        return Row(
-            "Repository", f"not reached: {problem}", Finding("repository_way", "C2", BLOCKS, sentence, remedy)
-        )
-    if exit_code:
+def _answer(way: Way, address: str, refuses_strangers: bool) -> Row:
+    """The row of one HEAD request. `refuses_strangers`: the back end answers 401 to a request without
+    password, and an S3 one 400 or 403.
+    """
+    trouble = CURL_FAILURES.get(way.exit_code or 0)
+    if way.exit_code in (60, 77) and way.trust == "outdated":
+        # The deploy is about to replace that authority: this must not block it.
         sentence = f"the authority on the server is not the contract's, and did not sign {address}"
-        remedy = "nothing to do: the deploy writes the contract's authority and opens the repository with it"
-        return Row(
-            "Repository", "new authority", Finding("repository_authority", "C2", INFORMS, sentence, remedy)
-        )
-    if trust == "none" and status in (200, 401, 403, 404):
+        finding = Finding("repository_authority", "C2", INFORMS, sentence, _DEPLOY_CHECKS)
+        return Row("Repository", "new authority", finding)
+    if way.exit_code:
+        problem, remedy = trouble or ("it cannot be reached", "run curl on the server to see why")
+        sentence = f"{address} cannot be reached from the server: {problem} (curl {way.exit_code})"
+        finding = Finding("repository_way", "C2", BLOCKS, sentence, remedy)
+        return Row("Repository", f"not reached: {problem}", finding)
+    status = way.status or 0
+    expected = {200, 404} if way.signed_in else {200, 401, 404} if refuses_strangers else set(range(200, 407))
+    if status not in expected:
+        other = (f"the repository answers HTTP {status}", "look at the log of the repository server")
+        problem, remedy = HTTP_ANSWERS.get(status, other)
+        finding = Finding("repository_answer", "C2", BLOCKS, f"{problem} ({address}, HTTP {status})", remedy)
+        return Row("Repository", f"refused: HTTP {status}", finding)
+    if way.trust == "none":
         sentence = (
-            f"{address} answers; its certificate was not checked, as the authority is not on the server yet"
+            f"{address} answers; its certificate is not checked yet: its authority is not on the server"
         )
-        remedy = "nothing to do: the deploy writes the authority and opens the repository with it"
-        return Row("Repository", "reached", Finding("repository_unproved", "C2", INFORMS, sentence, remedy))
-    if status == 200:
-        return Row("Repository", "ready")
-    if status == 404:
-        return Row("Repository", "reached, not initialised yet")
-    if status and not signs_in and status < 500:
-        return Row("Repository", "reached")
-    problem, remedy = HTTP_ANSWERS.get(
-        status or 0, (f"the repository answers HTTP {status}", "look at the log of the repository server")
-    )
-    finding = Finding("repository_answer", "C2", BLOCKS, f"{problem} ({address}, HTTP {status})", remedy)
-    return Row("Repository", f"refused: HTTP {status}", finding)
+        finding = Finding("repository_unproved", "C2", INFORMS, sentence, _DEPLOY_CHECKS)
+        return Row("Repository", "reached", finding)
+    if way.signed_in:
+        return Row("Repository", "ready" if status == 200 else "ready, not initialised yet")
+    return Row("Repository", "reached")
+
+
+_DEPLOY_CHECKS = (
+    "nothing to do: the deploy brings the authority and opens the repository before anything else"
+)
 
 
 def _first_backup(case: Case) -> Iterator[Row]:

@@ -102,6 +102,11 @@ class Wanted:
     repository: Repository
     excludes: tuple[str, ...] = ()
 
+    @property
+    def authority(self) -> str:
+        """Where the agent keeps the authority of the repository's certificate."""
+        return f"{self.folder}\\ca.pem"
+
 
 # What was found --------------------------------------------------------------------------------------------
 
@@ -128,15 +133,16 @@ class Windows(NamedTuple):
 class Way(NamedTuple):
     """One HEAD of the repository by the host's own curl.exe.
 
-    `exit_code` is curl's (None: there is no curl.exe), `status` the HTTP status or None, `trust` how the
+    `exit_code` is curl's (None: there is no curl.exe), `status` the HTTP status or None. `trust` is how the
     certificate was checked: "system" (Windows' own authorities), "contract" (the contract's authority,
     already on the host), "outdated" (the host holds another authority than the contract's) or "none"
-    (encrypted, but nobody checked by whom).
+    (encrypted, but nobody checked by whom). `signed_in`: with the user name and the password.
     """
 
     exit_code: int | None
     status: int | None
     trust: str
+    signed_in: bool = False
 
 
 class Rate(NamedTuple):
@@ -277,21 +283,25 @@ def _columns(row: str) -> list[int] | None:
     return None
 
 
-def way(output: bytes, ca_on_host: bytes, repository: Repository) -> Way:
-    """What curl said: `HTTP/1.1 401 ...` per answer (a proxy's comes first), or `curl: (7) ...`, its exit
-    code."""
+def way(output: bytes, trust: str, signed_in: bool = False) -> Way:
+    """What curl said: `HTTP/1.1 401 ...` for each answer (a proxy's comes first), or `curl: (7) ...`, its
+    exit code."""
     text = decode(output)
     statuses = re.findall(r"(?m)^HTTP/[\d.]+ (\d{3})", text)
     failed = re.search(r"curl: \((\d+)\)", text)
     exit_code = int(failed[1]) if failed else 0 if statuses else None
-    present = "".join(decode(ca_on_host).split())
-    if not repository.ca:
-        trust = "system"
-    elif not present:
-        trust = "none"
-    else:
-        trust = "contract" if present == "".join(repository.ca.split()) else "outdated"
-    return Way(exit_code, int(statuses[-1]) if statuses else None, trust)
+    return Way(exit_code, int(statuses[-1]) if statuses else None, trust, signed_in)
+
+
+def trust(authority: bytes, wanted: str) -> str:
+    """How the repository's certificate is checked (see Way), from the authority on the host and the
+    contract's."""
+    present = "".join(decode(authority).split())
+    if not wanted:
+        return "system"
+    if not present:
+        return "none"
+    return "contract" if present == "".join(wanted.split()) else "outdated"
 
 
 def backed_up(output: bytes) -> bool:
@@ -334,40 +344,39 @@ def _listing(entry: Entry, leave_out: str) -> str:
     return f"robocopy {argument(entry.path)} NULL /E {LISTING}{leave_out}"
 
 
+CURL = "curl.exe -q -sS -I --stderr - --ssl-no-revoke --connect-timeout 10 --max-time 30"
+"""HEAD, headers and errors on standard output. ssl-no-revoke: Windows' curl fails where a private authority
+publishes no revocation list; restic does not ask for one, and the question is whether restic will get
+through."""
+
+
+def _repository_probe(wanted: Wanted) -> str:
+    """HEAD of the repository, without password.
+
+    curl needs a private authority in a file, and preflight writes none: it uses the one that the agent has
+    put on the host. Before there is one it tests name, TCP, TLS and HTTP, and nobody has proved who listens.
+    """
+    address = argument(wanted.repository.address)
+    if not wanted.repository.ca:
+        return f"{CURL} {address}"
+    authority = wanted.authority
+    checked = f"{CURL} --cacert {argument(authority)} {address}"
+    return f"if exist {path(authority)} ({checked}) else ({CURL} --insecure {address})"
+
+
 def curl_configuration(repository: Repository) -> bytes:
     """What `curl -K -` reads on standard input, so that the password is on no command line, in no log and in
-    no file.
-
-    ssl-no-revoke: Windows' curl fails where a private authority publishes no revocation list; restic does
-    not ask for one, and the question here is whether restic will get through.
-    """
+    no file."""
 
     def quoted(value: str) -> str:
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
-    lines = [f"url = {quoted(repository.address)}", "ssl-no-revoke"]
-    if repository.signs_in:
-        lines.append(f"user = {quoted(repository.username + ':' + repository.password)}")
-    return "".join(line + "\n" for line in lines).encode()
-
-
-def _repository_probe(wanted: Wanted) -> str:
-    """HEAD of the repository, headers on standard output.
-
-    curl needs a private authority in a file, and preflight writes none: so it uses the one that the agent
-    has put on the host. Before there is one, it tests name, TCP, TLS and HTTP, and sends no password, since
-    nobody has proved who listens.
-    """
-    base = "curl.exe -q -sS -I --stderr - --connect-timeout 10 --max-time 30"
-    if not wanted.repository.ca:
-        return f"{base} -K -"
-    authority = f"{wanted.folder}\\ca.pem"
-    anonymous = f"{base} --insecure --ssl-no-revoke {argument(wanted.repository.address)}"
-    return f"if exist {path(authority)} ({base} -K - --cacert {argument(authority)}) else ({anonymous})"
+    login = f"{repository.username}:{repository.password}"
+    return f"url = {quoted(repository.address)}\nuser = {quoted(login)}\n".encode()
 
 
 def probes(wanted: Wanted) -> tuple[Probe, ...]:
-    """The composite command of preflight, piece by piece. Only "repository" reads standard input."""
+    """The composite command of preflight, piece by piece. Nothing in it reads standard input."""
     drive, folder = wanted.folder[:3], wanted.folder + "\\"
     version = r'reg query "HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion" /v'
     values = ("CurrentBuildNumber", "InstallationType", "ProductName")
@@ -378,7 +387,7 @@ def probes(wanted: Wanted) -> tuple[Probe, ...]:
         Probe("disk", f"dir /-c /a {path(drive)}"),
         Probe("deployed", f"if exist {path(folder + 'repository.id')} echo 1"),
         Probe("status", f"type {path(folder + 'status.json')}"),
-        Probe("ca", f"type {path(folder + 'ca.pem')}"),
+        Probe("ca", f"type {path(wanted.authority)}"),
     ]
     if wanted.repository.address:
         fixed.append(Probe("repository", _repository_probe(wanted)))
@@ -389,35 +398,33 @@ def _listings(entries: Iterable[Entry], leave_out: str) -> list[Probe]:
     return [Probe(f"entry{index}", _listing(entry, leave_out)) for index, entry in enumerate(entries)]
 
 
-def commands(pieces: Iterable[Probe], nonce: str) -> list[tuple[str, tuple[Probe, ...]]]:
+def commands(pieces: Iterable[Probe], nonce: str) -> list[str]:
     """As few composite command lines as cmd.exe's limit allows: one, but for perimeters of dozens of long
     paths.
 
     Raises CannotQuote when a single piece is too long.
     """
-    lines: list[tuple[str, tuple[Probe, ...]]] = []
+    lines: list[str] = []
+    together: tuple[Probe, ...] = ()
     for piece in pieces:
-        together = (*lines[-1][1], piece) if lines else (piece,)
         try:
-            lines[-1:] = [(compose(together, nonce), together)]
+            lines[-1:] = [compose((*together, piece), nonce)]
+            together += (piece,)
         except CannotQuote:
-            lines.append((compose((piece,), nonce), (piece,)))
+            lines.append(compose((piece,), nonce))
+            together = (piece,)
     return lines
 
 
 # One session -----------------------------------------------------------------------------------------------
 
 
-def _ask(
-    session: Session, pieces: Iterable[Probe], timeout: float, configuration: bytes = b""
-) -> dict[str, bytes]:
-    """Probe name -> what it printed. Only the command that holds "repository" gets the configuration of
-    curl."""
+def _ask(session: Session, pieces: Iterable[Probe], timeout: float) -> dict[str, bytes]:
+    """Probe name -> what it printed."""
     sections: dict[str, bytes] = {}
     nonce = secrets.token_hex(8)
-    for line, asked in commands(pieces, nonce):
-        stdin = (configuration,) if any(piece.name == "repository" for piece in asked) else ()
-        sections |= split(session.run(line, stdin, timeout).stdout, nonce)
+    for line in commands(pieces, nonce):
+        sections |= split(session.run(line, timeout=timeout).stdout, nonce)
     return sections
 
 
@@ -425,7 +432,8 @@ def gather(session: Session, wanted: Wanted, timeout: float = 900.0) -> Facts:
     """All facts of the composite command; `timeout` in seconds bounds each command (a tree of a million
     files takes minutes to walk). Raises SessionError, CannotQuote, probe.Garbled.
     """
-    sections = _ask(session, probes(wanted), timeout, curl_configuration(wanted.repository))
+    sections = _ask(session, probes(wanted), timeout)
+    checked_by = trust(sections["ca"], wanted.repository.ca)
     trees = [tree(sections[f"entry{index}"]) for index in range(len(wanted.perimeter))]
     return Facts(
         groups=groups(sections["groups"]),
@@ -436,12 +444,23 @@ def gather(session: Session, wanted: Wanted, timeout: float = 900.0) -> Facts:
         entries=tuple(
             EntryFacts(entry, *found) for entry, found in zip(wanted.perimeter, trees, strict=True)
         ),
-        way=way(sections["repository"], sections["ca"], wanted.repository)
-        if "repository" in sections
-        else None,
+        way=way(sections["repository"], checked_by) if "repository" in sections else None,
         deployed=b"1" in sections["deployed"],
         backed_up=backed_up(sections["status"]),
     )
+
+
+def add_login(session: Session, wanted: Wanted, facts: Facts) -> Facts:
+    """`facts` with the way to the repository tried again, with user name and password.
+
+    Only where the certificate was checked: nobody else is to get a password.
+    """
+    found = facts.way
+    if not found or found.exit_code != 0 or found.trust not in ("system", "contract"):
+        return facts
+    authority = f" --cacert {argument(wanted.authority)}" if found.trust == "contract" else ""
+    output = session.run(f"{CURL}{authority} -K -", (curl_configuration(wanted.repository),))
+    return replace(facts, way=way(output.stdout, found.trust, signed_in=True))
 
 
 def add_largest(session: Session, wanted: Wanted, facts: Facts, timeout: float = 900.0) -> Facts:

@@ -208,6 +208,7 @@ def test_nothing_is_changed_and_a_server_with_its_agent_is_asked_once(good: Plac
         assert good.play("-l", "bon").code == 0
         host = next(host for host in good.control.ask("status")["hosts"] if host["name"] == "bon")
         assert host["counters"]["commands"] == 1
+        assert host["counters"]["authenticated_requests"] <= 5, host["counters"]
         assert host["counters"]["body_bytes"] <= 16 * 1024, host["counters"]
     finally:
         shutil.rmtree(folder)
@@ -282,6 +283,7 @@ def test_wrong_password_of_the_repository_once_its_certificate_can_be_checked(
             "exit_code": 0,
             "status": 404,
             "trust": "contract",
+            "signed_in": True,
         }
         wrong = client("essai", 8701, {"bon": server(11)}, prosecours_repository_password="wrong")
         played = good.play(inventory=write(tmp_path / "inventory", wrong))

@@ -164,25 +164,31 @@ def test_summaries_of_any_size_with_exclusions(encoding: str, width: int, separa
         assert found == facts.Tree(rows[0][1][0], rows[1][1][1], rows[2][1][1]), text
 
 
-PUBLIC = facts.Repository("rest:https://sauvegarde.example:8000/moulin/", "moulin", "s3cr3t")
-PRIVATE = facts.Repository(PUBLIC.url, PUBLIC.username, PUBLIC.password, "-----BEGIN\nAAAA\n")
+@pytest.mark.parametrize(
+    ("output", "exit_code", "status"),
+    [
+        (b"HTTP/1.1 404 Not Found\r\nDate: x\r\n\r\n", 0, 404),
+        (b"HTTP/1.1 200 OK\r\n\r\nHTTP/2 401 \r\n\r\n", 0, 401),
+        (b"curl: (7) Failed to connect\r\n", 7, None),
+        (b"HTTP/1.1 200 Connection established\r\n\r\ncurl: (60) SSL\r\n", 60, 200),
+        (b"'curl.exe' n'est pas reconnu", None, None),
+    ],
+)
+def test_way_to_the_repository(output: bytes, exit_code: int | None, status: int | None) -> None:
+    assert facts.way(output, "system") == facts.Way(exit_code, status, "system", signed_in=False)
 
 
 @pytest.mark.parametrize(
-    ("output", "ca", "repository", "expected"),
+    ("on_host", "wanted", "trust"),
     [
-        (b"HTTP/1.1 404 Not Found\r\nDate: x\r\n\r\n", b"", PUBLIC, facts.Way(0, 404, "system")),
-        (b"HTTP/1.1 200 OK\r\n\r\nHTTP/2 401 \r\n\r\n", b"", PUBLIC, facts.Way(0, 401, "system")),
-        (b"curl: (7) Failed to connect\r\n", b"", PRIVATE, facts.Way(7, None, "none")),
-        (b"curl: (60) SSL\r\n", b"-----BEGIN\r\nAAAA\r\n", PRIVATE, facts.Way(60, None, "contract")),
-        (b"curl: (60) SSL\r\n", b"-----BEGIN\r\nBBBB\r\n", PRIVATE, facts.Way(60, None, "outdated")),
-        (b"'curl.exe' n'est pas reconnu", b"", PUBLIC, facts.Way(None, None, "system")),
+        (b"", "", "system"),
+        (b"", "-----BEGIN\nAAAA\n", "none"),
+        (b"-----BEGIN\r\nAAAA\r\n", "-----BEGIN\nAAAA", "contract"),
+        (b"-----BEGIN\r\nBBBB\r\n", "-----BEGIN\nAAAA\n", "outdated"),
     ],
 )
-def test_way_to_the_repository(
-    output: bytes, ca: bytes, repository: facts.Repository, expected: facts.Way
-) -> None:
-    assert facts.way(output, ca, repository) == expected
+def test_who_vouches_for_the_certificate(on_host: bytes, wanted: str, trust: str) -> None:
+    assert facts.trust(on_host, wanted) == trust
 
 
 @pytest.mark.parametrize(

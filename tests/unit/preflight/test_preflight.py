@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -62,7 +63,7 @@ GOOD = Facts(
         EntryFacts(PATTERN, Tree(1, 12, 2 * GB)),
         EntryFacts(OFFICE, Tree(30, 900, 8 * GB)),
     ),
-    way=Way(0, 200, "system"),
+    way=Way(0, 200, "system", signed_in=True),
     deployed=False,
     backed_up=False,
 )
@@ -135,9 +136,11 @@ FAULTS: list[tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = [
     ({"way": Way(60, None, "contract")}, {}, {"repository_way": "blocks"}),
     ({"way": Way(60, None, "outdated")}, {}, {"repository_authority": "informs"}),
     ({"way": Way(0, 401, "none")}, {}, {"repository_unproved": "informs"}),
-    ({"way": Way(0, 401, "contract")}, {}, {"repository_answer": "blocks"}),
+    ({"way": Way(0, 401, "contract")}, {}, {}),
+    ({"way": Way(0, 401, "contract", signed_in=True)}, {}, {"repository_answer": "blocks"}),
     ({"way": Way(0, 403, "system")}, {}, {"repository_answer": "blocks"}),
-    ({"way": Way(0, 404, "system")}, {}, {}),
+    ({"way": Way(0, 407, "system")}, {}, {"repository_answer": "blocks"}),
+    ({"way": Way(0, 404, "system", signed_in=True)}, {}, {}),
     ({"way": Way(0, 502, "none")}, {}, {"repository_answer": "blocks"}),
     ({"way": Way(None, None, "system")}, {}, {"repository_not_checked": "informs"}),
     ({"way": None}, {}, {"repository_not_checked": "informs"}),
@@ -214,6 +217,8 @@ class Host:
     def run(self, line: str, stdin: Iterable[bytes] = (), timeout: float = 120.0) -> Output:
         self.lines.append(line)
         self.stdin.append(b"".join(stdin))
+        if line.startswith("curl.exe "):
+            return Output(0, b"HTTP/1.1 200 OK\r\n\r\n", b"")
         if line.startswith("type "):
             return Output(0, bytes(1_500_000), b"")
         names = [piece.partition("&")[0] for piece in line.split(":")[1:]]
@@ -241,7 +246,7 @@ def good_host() -> Host:
             "deployed": b"1\r\n",
             "status": b'{"exit_code": 0}\r\n',
             "ca": b"",
-            "repository": b"HTTP/1.1 200 OK\r\n\r\n",
+            "repository": b"HTTP/1.1 401 Unauthorized\r\n\r\n",
             "entry0": summary(3, 40, 20 * GB),
             "entry1": summary(1, 12, 2 * GB),
             "entry2": summary(30, 900, 8 * GB),
@@ -255,13 +260,24 @@ def inspect(host: Host, **contract: Any) -> preflight.Report:
     return preflight.inspect(host, whole, look)
 
 
-def test_nothing_wrong_is_one_small_command_without_secrets() -> None:
+def test_nothing_wrong_is_one_small_command_without_input() -> None:
     host = good_host()
     assert inspect(host).verdict == "ready"
     (line,) = host.lines
     assert len(line) < 2500
     assert REPOSITORY["password"] not in line
-    assert 'user = "moulin:p\\"\\\\w"' in host.stdin[0].decode()
+    assert host.stdin == [b""]
+
+
+def test_before_the_deploy_the_password_is_tried_on_standard_input() -> None:
+    host = good_host()
+    host.sections["deployed"] = b""
+    report = inspect(host)
+    assert report.findings == ()
+    assert host.lines[1].endswith("-K -")
+    assert REPOSITORY["password"] not in "".join(host.lines)
+    assert 'user = "moulin:p\\"\\\\w"' in host.stdin[1].decode()
+    assert re.search(r"ok +Repository +ready$", report.table(), re.MULTILINE)
 
 
 def test_over_the_volume_asks_for_the_largest_directories_only_then() -> None:
@@ -282,7 +298,7 @@ def test_the_rate_is_measured_only_before_the_deploy() -> None:
     host = good_host()
     host.sections |= {"status": b"", "deployed": b""}
     report = inspect(host, uplink_mbit=None)
-    assert len(host.lines) == 2
+    assert [line.split()[0] for line in host.lines[1:]] == ["curl.exe", "type"]
     assert report.case is not None
     assert report.case.facts.rate is not None
 
@@ -305,19 +321,20 @@ def test_a_perimeter_too_long_for_one_line_takes_more() -> None:
     assert report.verdict == "ready"
     assert len(host.lines) > 1
     assert max(map(len, host.lines)) <= 8191
-    assert [bool(text) for text in host.stdin] == [True] + [False] * (len(host.lines) - 1)
 
 
-def test_a_private_authority_that_is_not_on_the_host_gets_no_password() -> None:
+def test_without_its_authority_on_the_host_the_repository_gets_no_password() -> None:
     host = good_host()
+    host.sections["deployed"] = b""
     look = preflight.wanted(CONTRACT, {**REPOSITORY, "ca": "PEM"}, r"C:\Program Files\ProSecours")
-    preflight.inspect(host, CONTRACT, look)
-    with_secrets, _, anonymous = host.lines[0].partition(") else (")
-    assert "-K - --cacert" in with_secrets
-    assert anonymous.partition(")")[0].endswith(
-        "--insecure --ssl-no-revoke https://depot.example:8000/moulin/config"
+    report = preflight.inspect(host, CONTRACT, look)
+    checked, _, anonymous = host.lines[0].partition(") else (")
+    assert (
+        '--cacert "C:\\Program Files\\ProSecours\\ca.pem" https://depot.example:8000/moulin/config' in checked
     )
-    assert "-K" not in anonymous
+    assert "--insecure https://depot.example:8000/moulin/config)" in anonymous
+    assert len(host.lines) == 1
+    assert [finding.id for finding in report.findings] == ["repository_unproved"]
 
 
 # Report -------------------------------------------------------------------------------------------------
