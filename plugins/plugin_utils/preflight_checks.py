@@ -410,8 +410,8 @@ def _first_backup(case: Case) -> Iterator[Row]:
         return
     estimate = first_backup(case)
     if estimate is None:
-        reason = "it was before the deploy" if case.facts.deployed else "the rate of the link is not known"
-        yield Row("First backup", f"not estimated: {reason}")
+        unknown = "not estimated: the rate of the link is not known"
+        yield Row("First backup", "not made yet" if case.facts.deployed else unknown)
         return
     found = f"{_span(estimate.hours)} at {_rate(estimate.bytes_per_second)} ({_BASES[estimate.basis]})"
     if estimate.hours <= FIRST_BACKUP_LIMIT:
