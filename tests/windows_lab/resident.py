@@ -42,6 +42,7 @@ class WineProcess:
         self.refused: int | None = None
         self._ended = os.eventfd(0, os.EFD_NONBLOCK)
         self._sending = threading.Lock()
+        self._ending = threading.Lock()
         self.paths = [folder / f"{number}.{stream}" for stream in ("in", "out", "err")]
         for path in self.paths:
             os.mkfifo(path, 0o600)
@@ -70,9 +71,12 @@ class WineProcess:
 
     def ended(self, code: int) -> None:
         """The resident's word that the process has ended."""
-        self._code = code
-        self._over = time.monotonic()
-        os.eventfd_write(self._ended, 1)
+        # Who reads may see the end and close everything at any moment: the event goes before, or not at all.
+        with self._ending:
+            self._code = code
+            self._over = time.monotonic()
+            if not self._finished:
+                os.eventfd_write(self._ended, 1)
 
     def send(self, data: bytes, end: bool) -> None:
         with self._sending:
@@ -141,14 +145,14 @@ class WineProcess:
         return chunks
 
     def _finish(self) -> None:
-        self._finished = True
-        with self._sending:
+        with self._sending, self._ending:
+            self._finished = True
             if self._input >= 0:
                 os.close(self._input)
                 self._input = -1
-        for stream in (*self._streams, self._ended):
-            os.close(stream)
-        self._streams.clear()
+            for stream in (*self._streams, self._ended):
+                os.close(stream)
+            self._streams.clear()
 
 
 class Resident:
