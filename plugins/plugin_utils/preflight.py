@@ -47,7 +47,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """ "blocked" when any finding blocks, else "warned" when any warns, else "ready"."""
+        """The worst: "blocked" when any finding blocks, else "warned" when any warns, else "ready"."""
         severities = {finding.severity for finding in self.findings}
         return "blocked" if BLOCKS in severities else "warned" if WARNS in severities else "ready"
 
@@ -74,7 +74,7 @@ class Report:
         return "\n".join(lines)
 
     def data(self) -> dict[str, Any]:
-        """The report for programs: docs/preflight-report.schema.json. No secret is part of it."""
+        """The report for programs: schemas/preflight.schema.json. No secret is part of it."""
         return {
             "schema": 1,
             "host": self.contract["host"],
