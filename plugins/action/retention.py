@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from ..module_utils.volume import Bill, bills_as_csv
 from ..plugin_utils import repository
 from ..plugin_utils.ansible_adapter import CoreAction, resolve
 from ..plugin_utils.contract_errors import one_of
@@ -53,6 +54,8 @@ class ActionModule(CoreAction):
         settings = repository.Settings(
             variables["inventory_hostname"], variables["groups"].get(repository.REPOSITORIES, [])
         )
+        for name in ("release_by", "release_why"):
+            arguments[name] = arguments[name] or ""
         mine = [one for one in repository.instances(clients, own, settings) if only in (None, one.client)]
         result: dict[str, Any] = self._execute_module(
             module_name="prosecours.backup.retention",
@@ -61,6 +64,7 @@ class ActionModule(CoreAction):
                 "orders": [
                     {
                         "client": one.client,
+                        "reference": clients[one.client]["reference"],
                         "path": str(data / one.client / one.repository),
                         "subscribed_gb": clients[one.client]["subscribed_gb"],
                         **clients[one.client]["retention"],
@@ -71,4 +75,11 @@ class ActionModule(CoreAction):
             },
             task_vars=variables,
         )
+        rows = [
+            Bill(**row) for report in result.get("clients", {}).values() for row in report.pop("bills", ())
+        ]
+        result["bills"] = {
+            month: bills_as_csv(row for row in rows if row.month == month)
+            for month in sorted({row.month for row in rows})
+        }
         return result

@@ -8,7 +8,7 @@ it begins, so that the next run finishes it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from .restic_repository import Repository
 from .retention import Action, Decision, Rules, Snapshot, day_of, disagreement, plan
 from .retention_proof import objections
 from .sudden_loss import losses
-from .volume import Day, full_on
+from .volume import Day, bill, full_on
 
 
 class Refused(Exception):
@@ -29,6 +29,8 @@ class Order:
     """What is asked for one client."""
 
     client: str
+    reference: str
+    """Of the contract, for the bill."""
     rules: Rules
     """Without releases: those are in the state, and below."""
     subscribed_gb: int
@@ -220,6 +222,7 @@ def report(order: Order, facts: Facts, planned: Plan, after: Facts, history: Seq
             "threshold": day.threshold,
             "full_on": full.isoformat() if full else None,
         },
+        "bills": _bills(order, history),
         "diff": {
             "before_header": f"{order.client}: snapshots",
             "after_header": f"{order.client}: snapshots",
@@ -234,6 +237,14 @@ def broken_promises(order: Order, facts: Facts) -> tuple[str, ...]:
     here = {one.id for one in facts.snapshots}
     seen = [known.as_snapshot(name) for name, known in facts.versions.items()]
     return objections(seen, {name for name in facts.versions if name not in here}, facts.now, order.rules)
+
+
+def _bills(order: Order, history: Sequence[Day]) -> list[dict[str, Any]]:
+    """Of the month before, which is complete, and of this one."""
+    this = history[-1].date
+    months = ((this.replace(day=1) - timedelta(days=1)).isoformat()[:7], this.isoformat()[:7])
+    rows = (bill(order.client, order.reference, month, history) for month in months)
+    return [asdict(row) for row in rows if row]
 
 
 def _server(versions: list[Snapshot]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -127,7 +128,7 @@ class Repository:
 
     def measure(self, snapshot: Snapshot, before: tuple[Snapshot, Measure] | None) -> Measure:
         """Read from the trees of a version and of the one before it. Takes as long as the trees are large."""
-        [text] = self._run("stats", "--json", "--no-lock", "--mode", "restore-size", snapshot.id)
+        text = "".join(self._run("stats", "--json", "--no-lock", "--mode", "restore-size", snapshot.id))
         stats = json.loads(text)
         entries, size = int(stats.get("total_file_count", 0)), int(stats["total_size"])
         if before is None:
@@ -158,7 +159,7 @@ class Repository:
         for folder, _, names in os.walk(self.path):
             for name in names:
                 try:
-                    total += Path(folder, name).stat().st_size
+                    total += Path(folder, name).lstat().st_size
                 except FileNotFoundError:
                     continue  # a lock that was lifted meanwhile
         return total
@@ -256,9 +257,17 @@ class Repository:
                 raise self._error(arguments[0], process.returncode, errors.read())
 
     def _owner(self) -> dict[str, Any]:
-        """Popen's arguments to run as the owner of the repository. Only root can become someone else."""
+        """Popen's arguments to run as the owner of the repository. Only root can become someone else.
+
+        Whoever breaks into the server in front owns its folder: he can put a link there to a file of another
+        user, but no file.
+        """
         try:
-            owner = (self.path / "config").stat()
+            owner = (self.path / "config").lstat()
+            if not stat.S_ISREG(owner.st_mode):
+                raise RepositoryError(
+                    self.path, "its config is not a regular file", "Find out who replaced it before all else"
+                )
         except FileNotFoundError:
             raise self._known(10) from None
         except PermissionError:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import Order, Refused, run
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_state import Busy, State
-from ansible_collections.prosecours.backup.plugins.module_utils.restic_repository import (
-    NotARepository,
-    Repository,
-    RepositoryError,
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_of_all import (
+    Client,
+    Settings,
+    maintain,
+    worries,
 )
-from ansible_collections.prosecours.backup.plugins.module_utils.retention import Rules
 
 DOCUMENTATION = r"""
 module: retention
@@ -142,11 +137,23 @@ clients:
         percent: 40.6
         threshold: 0
         full_on: "2027-05-17"
+orders:
+  description: The clients of this host, where their repositories are and what they are promised.
+  returned: always
+  type: list
+  elements: dict
 empty:
   description: The clients whose servers have not sent anything yet.
   returned: always
   type: list
   elements: str
+bills:
+  description: >-
+    For the month and the month before, a table of what counts as volume (C15), as CSV with semicolons.
+  returned: success
+  type: dict
+  sample:
+    "2026-11": "month;client;reference;days;subscribed_gb;average_gb;highest_gb;over_gb;stored_gb\n..."
 failures:
   description: For each client that failed, the sentence that says why; nothing of it was removed.
   returned: always
@@ -168,91 +175,40 @@ def main() -> None:
             "longest_backup_hours": {"type": "int", "required": True},
             "max_unused": {"type": "str", "required": True},
             "release": {"type": "list", "elements": "str", "required": True},
-            "release_by": {"type": "str"},
-            "release_why": {"type": "str"},
+            "release_by": {"type": "str", "default": ""},
+            "release_why": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    if module.check_mode and not Path(module.params["restic"]).exists():
+    settings, passwords = dict(module.params), module.params["passwords"]
+    clients = [Client(**one) for one in settings.pop("orders")]
+    del settings["passwords"]
+    if module.check_mode and not Path(settings["restic"]).exists():
         module.warn("restic is not on this host yet: nothing can be foretold before it is.")
-        module.exit_json(changed=False, clients={}, empty=[], failures={})
-    reports: dict[str, dict[str, Any]] = {}
-    failures: dict[str, str] = {}
-    empty: list[str] = []
-
-    def one(given: dict[str, Any]) -> None:
-        try:
-            reports[given["client"]] = _maintain(module.params, given, module.check_mode)
-        except NotARepository as error:
-            # Before the first backup there is none. Later it is a disk that is not mounted, or worse.
-            if _state(module.params, given).versions():
-                failures[given["client"]] = str(error)
-            else:
-                empty.append(given["client"])
-        except (RepositoryError, Refused, Busy) as error:
-            failures[given["client"]] = str(error)
-
-    with ThreadPoolExecutor(max(1, module.params["side_by_side"])) as pool:
-        list(pool.map(one, module.params["orders"]))
-
-    clients = dict(sorted(reports.items()))
-    result = {
-        "changed": any(report.pop("changed") for report in clients.values()),
-        "diff": [
-            diff for report in clients.values() if (diff := report.pop("diff"))["before"] != diff["after"]
-        ],
-        "clients": clients,
-        "empty": sorted(empty),
-        "failures": dict(sorted(failures.items())),
-    }
-    for client, report in clients.items():
-        for sentence in _worries(report):
+        module.exit_json(changed=False, orders=module.params["orders"], clients={}, empty=[], failures={})
+    outcome = maintain(
+        clients,
+        passwords.__getitem__,
+        Settings(**settings | {"release": tuple(settings["release"])}),
+        module.check_mode,
+    )
+    for client, report in outcome.reports.items():
+        for sentence in worries(report):
             module.warn(f"{client}: {sentence}")
-    if failures:
-        module.fail_json(
-            msg="\n".join(f"{name}: {text}" for name, text in sorted(failures.items())), **result
-        )
+    diffs = [report.pop("diff") for report in outcome.reports.values()]
+    changed = [report.pop("changed") for report in outcome.reports.values()]
+    result = {
+        "changed": any(changed),
+        "diff": [diff for diff in diffs if diff["before"] != diff["after"]],
+        "orders": module.params["orders"],
+        "clients": outcome.reports,
+        "empty": list(outcome.empty),
+        "failures": outcome.failures,
+    }
+    if outcome.failures:
+        message = "\n".join(f"{client}: {sentence}" for client, sentence in outcome.failures.items())
+        module.fail_json(msg=message, **result)
     module.exit_json(**result)
-
-
-def _maintain(params: dict[str, Any], given: dict[str, Any], check: bool) -> dict[str, Any]:
-    rules = Rules(
-        daily=given["daily"],
-        weekly=given["weekly"],
-        ahead=timedelta(minutes=params["clock_minutes"]),
-        behind=timedelta(hours=params["longest_backup_hours"]),
-    )
-    order = Order(
-        client=given["client"],
-        rules=rules,
-        subscribed_gb=given["subscribed_gb"],
-        max_unused=params["max_unused"],
-        release=tuple(params["release"]),
-        release_by=params["release_by"] or "",
-        release_why=params["release_why"] or "",
-    )
-    password = params["passwords"][given["client"]]
-    repository = Repository(Path(given["path"]), password, params["restic"], params["patience"])
-    return run(order, repository, _state(params, given), check)
-
-
-def _state(params: dict[str, Any], given: dict[str, Any]) -> State:
-    return State(Path(params["state_folder"], given["client"]))
-
-
-def _worries(report: dict[str, Any]) -> list[str]:
-    """What a technician should look at, a sentence each."""
-    volume = report["volume"]
-    found = [f"the promise is not kept: {problem}" for problem in report["promise"]["problems"]]
-    for name, losses in report["losses"].items():
-        found.append(f"{name[:8]} is a sudden loss ({'; '.join(losses)}): older versions are held")
-    if report["set_aside"]:
-        names = ", ".join(name[:8] for name in report["set_aside"])
-        found.append(f"{names} set aside: own time and arrival disagree")
-    if volume["threshold"]:
-        full = f", full on {volume['full_on']}" if volume["full_on"] and volume["percent"] < 100 else ""
-        found.append(f"{volume['percent']} % of {volume['subscribed_gb']} GB are used{full}")
-    return found
 
 
 if __name__ == "__main__":

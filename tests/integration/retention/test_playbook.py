@@ -38,6 +38,8 @@ prosecours_repositories:
       prosecours_retention_restic: {folder}/bin/restic
       prosecours_retention_restic_path: {restic}
       prosecours_retention_patience: 0
+      prosecours_retention_packages: []
+      prosecours_retention_bill_folder: {folder}
 """
 
 CLIENT = r"""
@@ -108,7 +110,7 @@ class Depot:
         )
         output = done.stdout + done.stderr
         assert "Keep what is promised" in output, output
-        lines = done.stdout.partition("Keep what is promised")[2].splitlines()
+        lines = done.stdout.partition("Keep what is promised")[2].partition("\nTASK [")[0].splitlines()
         result = next(line.partition("=> ")[2] for line in lines if "[depot]" in line and "=> {" in line)
         diff = [line for line in lines if line.startswith(("+", "-"))]
         return Played(done.returncode, json.loads(result), diff, output)
@@ -169,6 +171,14 @@ def test_the_playbook_keeps_what_is_promised(depot: Depot) -> None:
     assert f'"{PASSWORD}"' not in done.output
     if AS_ROOT:  # whatever restic wrote, the server's user can read
         assert {path.stat().st_uid for path in (depot.folder / "data").rglob("*")} == {SERVER}
+
+    [bill] = depot.folder.glob("volume-*-depot.csv")  # nothing was measured in the month before
+    head, *rows = bill.read_text().splitlines()
+    assert head.startswith("month;client;reference;days;subscribed_gb;")
+    assert [row.split(";")[1:5] for row in rows] == [
+        ["moulin", "PS-moulin", "1", "1"],
+        ["tilleuls", "PS-tilleuls", "1", "1"],
+    ]
 
     again = depot.play()
     assert (again.code, again.result["changed"], again.diff) == (0, False, [])

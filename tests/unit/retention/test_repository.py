@@ -25,7 +25,7 @@ from ansible_collections.prosecours.backup.plugins.module_utils.retention import
 from unit.retention.client import PASSWORD, Client, contents, days
 from unit.retention.simulation import ONE_DAY, Judge, at, history_of
 
-ORDER = Order("gaec_des_tilleuls", Rules(), subscribed_gb=10)
+ORDER = Order("gaec_des_tilleuls", "PS-2026-0100", Rules(), subscribed_gb=10)
 Maintain = Callable[..., dict[str, Any]]
 
 
@@ -278,7 +278,7 @@ from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_stat
 from ansible_collections.prosecours.backup.plugins.module_utils.restic_repository import Repository
 from ansible_collections.prosecours.backup.plugins.module_utils.retention import Rules
 print("ready", flush=True)
-run(Order("c", Rules(), 10), Repository(Path({path!r}), {password!r}, {restic!r}, patience=30),
+run(Order("c", "r", Rules(), 10), Repository(Path({path!r}), {password!r}, {restic!r}, patience=30),
     State(Path({state!r})), check=False)
 """
 

@@ -1,0 +1,161 @@
+"""The maintenance of all clients of a repository host, some at a time; also a program for a timer there.
+
+    python3 -m maintenance.maintenance_of_all /etc/prosecours/.retention/settings.json
+
+The program needs no controller: it reads what the playbook left there (who has which repository, what is
+promised) and each client's encryption password from a file of its own. It says a line for each client.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from .maintenance import Order, Refused, run
+from .maintenance_state import Busy, State
+from .restic_repository import NotARepository, Repository, RepositoryError
+from .retention import Rules
+
+
+@dataclass(frozen=True)
+class Client:
+    """One client of the host: where its repository is, and what it is promised."""
+
+    client: str
+    reference: str
+    path: str
+    subscribed_gb: int
+    daily: int
+    weekly: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for all clients of the host; the module's documentation describes each."""
+
+    state_folder: str
+    restic: str
+    side_by_side: int
+    patience: int
+    clock_minutes: int
+    longest_backup_hours: int
+    max_unused: str
+    release: tuple[str, ...] = ()
+    release_by: str = ""
+    release_why: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """client -> report, client -> sentence of its failure, and those who have not sent anything yet."""
+
+    reports: dict[str, dict[str, Any]]
+    failures: dict[str, str]
+    empty: tuple[str, ...]
+
+
+def maintain(
+    clients: list[Client],
+    password_of: Callable[[str], str],
+    settings: Settings,
+    check: bool,
+    say: Callable[[str], None] | None = None,
+) -> Outcome:
+    """A client that fails stops no other one."""
+    reports: dict[str, dict[str, Any]] = {}
+    failures: dict[str, str] = {}
+    empty: list[str] = []
+
+    def one(client: Client) -> None:
+        state = State(Path(settings.state_folder, client.client))
+        try:
+            report = _maintain(client, password_of(client.client), settings, state, check)
+        except NotARepository as error:
+            # Before the first backup there is none. Later it is a disk that is not mounted, or worse.
+            if state.versions():
+                failures[client.client] = str(error)
+            else:
+                empty.append(client.client)
+        except (RepositoryError, Refused, Busy, OSError) as error:
+            failures[client.client] = str(error)
+        else:
+            reports[client.client] = report
+        if say:
+            done = len(reports) + len(failures) + len(empty)
+            said = failures.get(client.client) or _said(reports.get(client.client))
+            say(f"{done} of {len(clients)}: {client.client}: {said}")
+
+    with ThreadPoolExecutor(max(1, settings.side_by_side)) as pool:
+        list(pool.map(one, clients))
+    return Outcome(dict(sorted(reports.items())), dict(sorted(failures.items())), tuple(sorted(empty)))
+
+
+def _maintain(client: Client, password: str, settings: Settings, state: State, check: bool) -> dict[str, Any]:
+    order = Order(
+        client=client.client,
+        reference=client.reference,
+        rules=Rules(
+            daily=client.daily,
+            weekly=client.weekly,
+            ahead=timedelta(minutes=settings.clock_minutes),
+            behind=timedelta(hours=settings.longest_backup_hours),
+        ),
+        subscribed_gb=client.subscribed_gb,
+        max_unused=settings.max_unused,
+        release=settings.release,
+        release_by=settings.release_by,
+        release_why=settings.release_why,
+    )
+    repository = Repository(Path(client.path), password, settings.restic, settings.patience)
+    return run(order, repository, state, check)
+
+
+def worries(report: Mapping[str, Any]) -> list[str]:
+    """What a technician should look at, a sentence each."""
+    volume = report["volume"]
+    found = [f"the promise is not kept: {problem}" for problem in report["promise"]["problems"]]
+    for name, losses in report["losses"].items():
+        found.append(f"{name[:8]} is a sudden loss ({'; '.join(losses)}): older versions are held")
+    if report["set_aside"]:
+        names = ", ".join(name[:8] for name in report["set_aside"])
+        found.append(f"{names} set aside: own time and arrival disagree")
+    if volume["threshold"]:
+        full = f", full on {volume['full_on']}" if volume["full_on"] and volume["percent"] < 100 else ""
+        found.append(f"{volume['percent']} % of {volume['subscribed_gb']} GB are used{full}")
+    return found
+
+
+def _said(report: Mapping[str, Any] | None) -> str:
+    if report is None:
+        return "nothing sent yet"
+    kept = sum(server["versions"] for server in report["servers"].values())
+    return "; ".join([f"{kept} versions, {len(report['removed'])} removed", *worries(report)])
+
+
+def main() -> int:
+    """Exit code 1 when a client failed, or needs a look."""
+    if len(sys.argv) != 2:
+        print("Usage: maintenance_of_all SETTINGS.json", file=sys.stderr)
+        return 2
+    given = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    clients = [Client(**one) for one in given["clients"]]
+    passwords = Path(given["config"])
+
+    def password_of(client: str) -> str:
+        return (passwords / client / "encryption-password").read_text("utf-8").rstrip("\n")
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    outcome = maintain(clients, password_of, Settings(**given["settings"]), check=False, say=say)
+    return int(bool(outcome.failures) or any(worries(report) for report in outcome.reports.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
