@@ -74,7 +74,8 @@ def is_pair(certificate: Path, key: Path) -> bool:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except OSError:  # ssl.SSLError is one
         return False
-    return True
+    # The above compares public parts only: a damaged key may carry the right one.
+    return run("openssl", "pkey", "-check", "-noout", "-in", str(key), allowed=None).returncode == 0
 
 
 def is_good(certificate: Path, key: Path, authority: Path, name: str, days: int) -> bool:

@@ -46,7 +46,7 @@ prosecours_clients:
     {name}:
       vars:
         prosecours_client_name: {name}
-        prosecours_contract_reference: PS-{port}
+        prosecours_contract_reference: contract-of-{name}
         prosecours_subscribed_gb: {subscribed_gb}
         prosecours_contact_main:
           title: M.
@@ -163,6 +163,11 @@ class Depot:
         played = self.play(*arguments)
         assert played.code == 0, played.output
         return played
+
+    def left_alone(self, *arguments: str) -> None:
+        """A run that finds nothing to change."""
+        played = self.brought_up(*arguments)
+        assert (played.changed, played.changes) == (0, []), played.output
 
     def pids(self) -> dict[str, int]:
         """client -> pid of its running instance."""
