@@ -175,10 +175,10 @@ class WinRMSession:
         """Why there is no connection. The plugin keeps only the text of what went wrong; that text is
         Python's own.
         """
-        text = _first_line(error)
+        text = _reason(error)
         if re.search(r"credentials were rejected|Code 40[13]\b|requires a (user|pass)|Kerberos auth", text):
             return self._login(text)
-        if re.search(r"certificate|SSLError|SSLEOFError|_ssl\.c", text, re.IGNORECASE):
+        if re.search(r"certificate|\[SSL:|SSLError|SSLEOFError", text, re.IGNORECASE):
             return self._certificate(text)
         if any(f"{code:X}" in text.upper() or str(code) in text for code in _QUOTAS):
             return self._quota(text)
@@ -194,7 +194,7 @@ class WinRMSession:
         """Why a session that had begun well does not go on."""
         if isinstance(error, SessionError):
             return error
-        text = _first_line(error)
+        text = _reason(error)
         if isinstance(error, AuthenticationError) or getattr(error, "code", None) in (401, 403):
             return self._login(text)
         if isinstance(error, requests.exceptions.SSLError):
@@ -264,7 +264,16 @@ def _codes(fault: WSManFaultError) -> set[int]:
     return {code & 0xFFFFFFFF for code in (fault.wsman_fault_code, fault.wmierror_code) if code is not None}
 
 
-def _first_line(error: Exception) -> str:
-    """The error's text without line ends, full stop or address of a Python object; a sentence takes it in."""
-    text = re.sub(r" object at 0x[0-9a-f]+", "", " ".join(str(error).split()))
-    return (text or type(error).__name__).rstrip(".")[:300]
+# The core of what urllib3 wraps in addresses of objects and repetitions.
+_CORE = re.compile(
+    r"certificate verify failed: [^()\"']+|\[SSL: \w+\] [^()\"']+"
+    r"|\[Errno -?\d+\] [^()\"']+|Connection aborted"
+)
+
+
+def _reason(error: Exception) -> str:
+    """What the error says, in one line without full stop; a sentence takes it in."""
+    text = " ".join(str(error).split())
+    if core := _CORE.search(text):
+        text = core.group()
+    return (text or type(error).__name__).rstrip(" .,")[:300]

@@ -176,10 +176,12 @@ def test_what_breaks_in_a_session_has_one_family_and_a_remedy(
         ("ssl: HTTPSConnectionPool(host='x', port=5986): Max retries exceeded (Caused by NewConnectionError("
          "'<urllib3.connection.HTTPSConnection object at 0x7f>: [Errno 111] Connection refused'))",
          session.Unreachable),
-        ("ntlm: HTTPSConnectionPool: (Caused by NameResolutionError('Name or service not known'))",
+        ("ntlm: HTTPSConnectionPool: (Caused by NameResolutionError('[Errno -2] Name or service not known'))",
          session.Unreachable),
         ("the connection attempt timed out", session.Unreachable),
         ("ssl: (Caused by SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] self-signed",
+         session.CertificateRefused),
+        ("ssl: (Caused by SSLError(SSLError(1, '[SSL: WRONG_VERSION_NUMBER] wrong version (_ssl.c:992)')))",
          session.CertificateRefused),
         ("ntlm: the specified credentials were rejected by the server", session.LoginRefused),
         ("ssl: Bad HTTP response returned from server. Code 403", session.LoginRefused),
@@ -196,6 +198,7 @@ def test_what_prevents_a_login_has_one_family_and_is_tried_once(
         winrm_session.WinRMSession(connection, "moulin-srv1")
     assert "srv.moulin.lan port 5986" in str(caught.value)
     assert "0x7f" not in str(caught.value)
+    assert "Max retries" not in str(caught.value)
     assert connection.logins == 1
 
 
