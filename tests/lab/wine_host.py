@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from windows_lab.wine import WineMachine
 
-LIMIT = 120.0  # seconds for one command
+LIMIT = 60.0  # seconds for one command
 
 
 class Answer(NamedTuple):

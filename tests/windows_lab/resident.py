@@ -62,7 +62,7 @@ class WineProcess:
             self._input = -1
         os.close(both)
         for path in self.paths:
-            path.unlink()
+            path.unlink(missing_ok=True)
         if self._input >= 0:
             with contextlib.suppress(
                 OSError
@@ -160,7 +160,9 @@ class Resident:
     start."""
 
     def __init__(self, prefix: Path, codepage: int) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="streams-", dir=prefix.parent, ignore_cleanup_errors=True
+        )
         self._lock = threading.Lock()
         self._processes: dict[int, WineProcess] = {}
         self._count = 0
@@ -223,19 +225,26 @@ class Resident:
                 process = self._processes.get(number) if kind != _ENDED else self._processes.pop(number, None)
             if process is None:
                 continue
-            if kind == _ENDED:
-                process.ended(value)
-                continue
-            if kind == _REFUSED:
-                process.refused = value
-            else:
-                process.opened()
-            process.ready.set()
+            try:
+                self._tell(process, kind, value)
+            except OSError:  # its streams are closed already: nobody waits for it any more
+                process.terminate()
         with self._lock:
             lost, self._processes = self._processes, {}
         for process in lost.values():
             process.ended(1)
             process.ready.set()
+
+    @staticmethod
+    def _tell(process: WineProcess, kind: int, value: int) -> None:
+        if kind == _ENDED:
+            process.ended(value)
+            return
+        if kind == _REFUSED:
+            process.refused = value
+        else:
+            process.opened()
+        process.ready.set()
 
     def _message(self) -> tuple[int, int, int] | None:
         data = b""

@@ -19,6 +19,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,7 @@ PACKAGES = "wine64 and gcc-mingw-w64-x86-64"
 GOOD_CMD = (9, 12)  # Wine's first release with the rewritten cmd.exe
 NEWER_RELEASES = {"debian": ("trixie", "forky"), "ubuntu": ("resolute", "questing", "plucky")}
 BUILTIN = b"Wine builtin DLL"  # at 0x40 of Wine's own programs: makes Wine load its own copy instead
+KEPT = 7 * 86400  # seconds that a template of other sources or another Wine is kept
 LINKED = 65536  # bytes; larger files of Windows are shared between hosts
 SYSTEM32 = Path("drive_c/windows/system32")
 
@@ -89,11 +91,14 @@ def make(stubs: Iterable[str], say: Callable[[str], None] = lambda _: None) -> P
         if not target.exists():
             say(f"Making the Wine template of the lab ({version}), once on this machine.")
             for old in home.glob("wine-*"):
-                shutil.rmtree(old, ignore_errors=True)
+                # A younger one may belong to another checkout that is at work right now.
+                if time.time() - old.stat().st_mtime > KEPT:
+                    shutil.rmtree(old, ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=home, ignore_cleanup_errors=True) as scratch:
                 prefix = Path(scratch) / "prefix"
                 _boot(prefix)
                 _furnish(prefix, names, _newer_cmd(home, version, say))
+                os.utime(prefix)
                 prefix.rename(target)
     return target
 

@@ -110,7 +110,7 @@ class WineMachine:
                 folder.mkdir(parents=True, exist_ok=True)
         if not (self.prefix / "ready").exists():
             shutil.rmtree(self.prefix, ignore_errors=True)
-            stubs = [f"{name}.exe" for name in self._programs]
+            stubs = [f"{name}.exe" for name in (*self._programs, *programs.ABSENT_IN_WINE)]
             template.copy(template.make(stubs), self.prefix)
             self._furnish()
             if fixture := self.settings.get("lab_fixture"):
