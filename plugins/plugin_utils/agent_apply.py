@@ -303,7 +303,7 @@ def _open_repository(
         raise AgentError(
             session.host,
             f"{request.url} is another repository ({identity[:8]}) than the one this host backs up to"
-            f" ({facts.repository_id[:8]}); nothing was changed",
+            f" ({facts.repository_id[:8]}); nothing in place was replaced",
             "Correct prosecours_repository_url; for a move that is meant, delete repository.id on the host",
         )
     target = path(f"{staging}\\{REPOSITORY_ID}")
@@ -360,8 +360,8 @@ def refusal(host: str, url: str, output: Output) -> AgentError:
     words = probe.decode(output.stdout + output.stderr)
     for code, pattern, problem, remedy in _REFUSALS:
         if output.exit_code == code or (code is None and re.search(pattern, words)):
-            return AgentError(host, f"the repository {url} {problem}; nothing was changed", remedy)
-    problem = f"the repository {url} cannot be opened ({_why(output)}); nothing was changed"
+            return AgentError(host, f"the repository {url} {problem}; nothing in place was replaced", remedy)
+    problem = f"the repository {url} cannot be opened ({_why(output)}); nothing in place was replaced"
     return AgentError(host, problem, "Run restic.cmd in the agent's folder on the host to see more")
 
 
@@ -378,7 +378,7 @@ def _pause_or_give_up(host: str, request: Request, deadline: float) -> None:
     if time.monotonic() > deadline:
         raise AgentError(
             host,
-            f"a backup still runs after a wait of {request.wait_seconds} s; nothing was changed",
+            f"a backup still runs after a wait of {request.wait_seconds} s; nothing in place was replaced",
             "Run the playbook again after it, or raise prosecours_agent_wait",
         )
     time.sleep(_POLL)

@@ -166,7 +166,7 @@ def test_a_refused_repository_overwrites_nothing(
     with pytest.raises(agent_apply.AgentError, match=r"^moulin-srv1: ") as caught:
         refused.apply()
     assert says in caught.value.problem
-    assert "nothing was changed" in caught.value.problem or "no id" in says
+    assert "nothing in place was replaced" in caught.value.problem or "no id" in says
     assert remedy in caught.value.remedy
     assert refused.host.commands("swap.cmd|schtasks") == []
     assert refused.host.commands('^if exist "[^"]*staging')  # nothing is left behind
