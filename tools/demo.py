@@ -68,7 +68,7 @@ def main() -> int:
         print(f"   {time.monotonic() - began:.0f} s", flush=True)
     print(f"\n== {len(STEPS) + 1}/{len(STEPS) + 1} What lies in the repositories, asked from each server\n")
     rows = [row(host) for host in hosts()]
-    table([("client", "server", "perimeter", "files", "bytes", "snapshots", "next run"), *rows])
+    table([("client", "server", "perimeter", "files", "bytes", "snapshots", "next run (UTC)"), *rows])
     print(f"\n{NEXT}")
     return 0 if all(row[5] != "0" for row in rows) else 1
 
@@ -91,9 +91,9 @@ def row(host: dict[str, Any]) -> tuple[str, ...]:
     return (
         host["client"],
         host["name"],
-        f"{len(newest['paths'])} entries",
+        f"{len(newest['paths'])} paths",
         f"{summary.get('total_files_processed', 0)}",
-        f"{summary.get('total_bytes_processed', 0)}",
+        f"{summary.get('total_bytes_processed', 0):,}".replace(",", " "),
         f"{len(snapshots)}",
         str(task.get("next_run") or "none")[:16].replace("T", " "),
     )
