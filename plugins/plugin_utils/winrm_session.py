@@ -101,6 +101,12 @@ class WinRMSession:
         except Exception as error:
             if _is_a_bug(error):
                 raise
+            if type(error).__module__.startswith("ansible."):
+                raise ProtocolFault(
+                    self.host,
+                    f"PowerShell did not take {target} in ({_reason(error)})",
+                    "It is needed where Windows has no tar.exe (Server 2016): see that no policy blocks it",
+                ) from error
             raise self._broken(error) from error
 
     # -- one message each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -200,6 +201,26 @@ def test_what_prevents_a_login_has_one_family_and_is_tried_once(
     assert "0x7f" not in str(caught.value)
     assert "Max retries" not in str(caught.value)
     assert connection.logins == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "says"),
+    [
+        ("ansible.errors", session.ProtocolFault, "PowerShell did not take C:\\x in"),
+        ("winrm.exceptions", session.ProtocolFault, "answered with a fault"),
+    ],
+)
+def test_a_file_that_is_not_taken_in_is_said(
+    module: str, kind: type[session.SessionError], says: str
+) -> None:
+    opened, _ = begin()
+
+    def put_file(source: str, target: str) -> None:
+        raise type("AnsibleError", (Exception,), {"__module__": module})("failed to transfer file")
+
+    opened._connection.put_file = put_file
+    with pytest.raises(kind, match=re.escape(says)):
+        opened.put_file("/x", "C:\\x")
 
 
 def test_a_bug_stays_one() -> None:
