@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,16 +29,27 @@ HOSTS = """
 prosecours_repositories:
   hosts:
     depot:
-      ansible_connection: local
-      ansible_python_interpreter: "{{{{ ansible_playbook_python }}}}"
-      ansible_become: {root}
-      prosecours_repository_data: {folder}/data
-      prosecours_repository_config: {folder}/config
-      prosecours_repository_program: {folder}/bin/rest-server
-      prosecours_repository_address: {address}
-      prosecours_repository_packages: []
-      prosecours_repository_supervisord: {supervisord}
-      prosecours_repository_ca_file: {folder}/ca.pem
+  vars:
+    ansible_connection: local
+    ansible_python_interpreter: "{{{{ ansible_playbook_python }}}}"
+    ansible_become: {root}
+    prosecours_repository_data: {folder}/data
+    prosecours_repository_config: {folder}/config
+    prosecours_repository_program: {folder}/bin/rest-server
+    prosecours_repository_address: {address}
+    prosecours_repository_packages: []
+    prosecours_repository_supervisord: {supervisord}
+    prosecours_repository_ca_file: {folder}/ca.pem
+"""
+
+#: A second host, with a disk of its own.
+WEST = """
+prosecours_repositories:
+  hosts:
+    west:
+      prosecours_repository_data: {folder}/west/data
+      prosecours_repository_config: {folder}/west/config
+      prosecours_repository_ca_file: {folder}/west/ca.pem
 """
 
 CLIENT = r"""
@@ -58,6 +70,7 @@ prosecours_clients:
         prosecours_repository_username: {name}
         prosecours_repository_password: {password}
         prosecours_encryption_password: {encryption}
+        prosecours_repository_host: {host}
         prosecours_repository_ca: >-
           {{{{ lookup('ansible.builtin.file', '{folder}/ca.pem', errors='ignore') }}}}
       hosts:
@@ -117,7 +130,9 @@ class Depot:
     def config(self, name: str) -> Path:
         return self.folder / "config" / name
 
-    def add(self, name: str, subscribed_gb: int = 1, password: str = "", port: int = 0) -> Client:
+    def add(
+        self, name: str, subscribed_gb: int = 1, password: str = "", port: int = 0, host: str = ""
+    ) -> Client:
         """Write (or write anew) a client's file; the port stays."""
         known = self.clients.get(name)
         port = port or (known.port if known else free_port())
@@ -133,6 +148,7 @@ class Depot:
                 subscribed_gb=subscribed_gb,
                 password=client.password,
                 encryption=client.encryption,
+                host=host,
             )
         )
         path = self.folder / "inventory" / "clients" / f"{name}.yml"
@@ -140,6 +156,11 @@ class Depot:
         path.write_text(text, "utf-8")
         self.clients[name] = client
         return client
+
+    def add_host(self) -> None:
+        """From now on there are two hosts, and each client has to name its own."""
+        (self.folder / "west").mkdir(mode=0o755)
+        (self.folder / "inventory" / "west.yml").write_text(WEST.format(folder=self.folder), "utf-8")
 
     def forget(self, name: str) -> None:
         """Take a client out of the inventory, as at the end of a contract."""
@@ -203,13 +224,11 @@ class Depot:
 
     def end(self) -> None:
         """Stop what the role started, and forget the users that it made."""
-        control = self.folder / "config" / ".supervisor" / "supervisord.conf"
-        if control.exists():
+        for control in self.folder.rglob(".supervisor/supervisord.conf"):
             subprocess.run([SUPERVISORCTL, "-c", control, "shutdown"], capture_output=True, check=False)
-        deadline = 100
-        while self.pids() and deadline:
-            deadline -= 1
-            subprocess.run(["sleep", "0.1"], check=True)
+        deadline = time.monotonic() + 60
+        while self.pids() and time.monotonic() < deadline:
+            time.sleep(0.1)
         for entry in pwd.getpwall():
             if entry.pw_dir.startswith(f"{self.folder}/"):
                 subprocess.run(["userdel", entry.pw_name], capture_output=True, check=True)

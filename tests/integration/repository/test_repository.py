@@ -189,6 +189,26 @@ def test_errors_of_all_clients_at_once_and_nothing_done(depot: Depot) -> None:
     depot.left_alone()
 
 
+def test_each_of_two_hosts_runs_its_own_clients(empty_depot: Depot) -> None:
+    empty_depot.add_host()
+    refused = empty_depot.play()
+    assert refused.code != 0
+    assert "ferme_neuve: prosecours_repository_host: there are several repository hosts" in refused.output
+    assert empty_depot.pids() == {}
+    empty_depot.add("ferme_neuve", host="depot")
+    empty_depot.add("ferme_ouest", host="west")
+    empty_depot.brought_up()
+    assert sorted(empty_depot.pids()) == ["ferme_neuve", "ferme_ouest"]
+    held = {host: sorted(path.name for path in host.iterdir()) for host in empty_depot.folder.rglob("data")}
+    assert held == {
+        empty_depot.folder / "data": ["ferme_neuve"],
+        empty_depot.folder / "west" / "data": ["ferme_ouest"],
+    }
+    authorities = {path.read_text("utf-8") for path in empty_depot.folder.rglob("ca.pem")}
+    assert len(authorities) == 2  # who takes one host over cannot stand in for the other
+    empty_depot.left_alone()
+
+
 # -- certificates --------------------------------------------------------------------------------------
 
 
