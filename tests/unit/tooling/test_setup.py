@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-ORDINARY = "bash cat cut dirname env grep ln mkdir mktemp readlink rm sha256sum tail"
+ORDINARY = "bash cat cut dirname env flock grep head ln mkdir mktemp readlink rm sha256sum sleep tail"
 
 
 class Machine:
@@ -37,11 +38,12 @@ class Machine:
         path.write_text(f'#!/bin/bash\necho "{name} $*" >>{self.calls_file}\n{body}\n')
         path.chmod(0o755)
 
-    def setup(self, *steps: str, **variables: str) -> tuple[int, str]:
-        self.calls_file.write_text("")
+    def setup(self, *steps: str, keep_calls: bool = False) -> tuple[int, str]:
+        if not keep_calls:
+            self.calls_file.write_text("")
         done = subprocess.run(
             [self.checkout / "tools" / "setup", *steps],
-            env={"PATH": str(self.programs), "TMPDIR": str(self.folder), **variables},
+            env={"PATH": str(self.programs), "TMPDIR": str(self.folder)},
             capture_output=True,
             text=True,
             check=False,
@@ -132,12 +134,24 @@ def test_a_second_run_finds_the_environment_ready(machine: Machine) -> None:
     assert machine.calls("pip") == []
 
 
-def test_a_new_lock_makes_a_new_environment(machine: Machine) -> None:
+def test_a_new_lock_updates_the_environment(machine: Machine) -> None:
     _python(machine, "exit 0")
     machine.setup("venv")
+    (machine.checkout / ".venv" / "kept").touch()
     with (machine.checkout / "requirements-dev.txt").open("a") as lock:
         lock.write("another==1.0\n")
     machine.setup("venv")
+    assert len(machine.calls("pip")) == 1
+    assert not [call for call in machine.calls("python3") if "venv" in call]
+    assert machine.setup("venv") == (0, "")
+
+
+def test_two_at_once_install_once(machine: Machine) -> None:
+    _python(machine, "sleep 1; exit 0")
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: machine.setup("venv", keep_calls=True), range(2))
+    assert first[0] == second[0] == 0
+    assert "Another make is setting up this checkout: waiting for it\n" in first[1] + second[1]
     assert len(machine.calls("pip")) == 1
 
 
