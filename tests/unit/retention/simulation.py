@@ -17,6 +17,7 @@ from ansible_collections.prosecours.backup.plugins.module_utils.retention import
 
 PARIS = ZoneInfo("Europe/Paris")
 ONE_DAY = timedelta(days=1)
+EVERY_PATH = frozenset({r"D:\isagiwf\backup", r"D:\Bureautique", r"D:\isapawp", r"D:\isabanq", r"D:\x"})
 
 Policy = Callable[[tuple[Snapshot, ...], datetime, Rules], set[str]]
 """Snapshots in the repository, the time, the rules -> ids that stay."""
@@ -133,9 +134,13 @@ def _server(history: History, host: str, chance: random.Random) -> None:
 def _forge(history: History, chance: random.Random) -> None:
     """Someone who holds the client's credentials adds snapshots at will, with times at will."""
     for number in range(chance.randint(1, 60)):
-        arrival = _moment(history.first + chance.randint(20, 365) * ONE_DAY, chance.uniform(0, 24))
-        shift = timedelta(days=chance.uniform(1.01, 30)) * chance.choice((1, -1))
-        history.sent.append(Snapshot(f"forged-{number}", "srv0", arrival + shift, arrival))
+        day = history.first + chance.randint(20, 365) * ONE_DAY
+        arrival = _moment(day, chance.uniform(0, 24))
+        if chance.random() < 0.5:
+            claimed = arrival + timedelta(days=chance.uniform(0.02, 30))
+        else:  # the last minute of a past day, to be its last version
+            claimed = _moment(day - chance.randint(2, 9) * ONE_DAY, 23.99)
+        history.sent.append(Snapshot(f"forged-{number}", "srv0", claimed, arrival, EVERY_PATH))
 
 
 def history_of(sent: Iterable[Snapshot], runs: Iterable[datetime], rules: Rules | None = None) -> History:

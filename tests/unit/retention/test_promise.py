@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -18,7 +20,7 @@ from ansible_collections.prosecours.backup.plugins.module_utils.retention import
     plan,
 )
 from ansible_collections.prosecours.backup.plugins.module_utils.retention_proof import objections
-from unit.retention.simulation import Policy, at, backup, history_of, live, simulate
+from unit.retention.simulation import Judge, Policy, at, backup, history_of, live, simulate
 
 HISTORIES = 2000
 ONE_DAY = timedelta(days=1)
@@ -364,3 +366,42 @@ def test_the_checker_holds_what_a_loss_holds() -> None:
     sent = [*daily("2026-01-01", 30), backup("loss", at("2026-01-31"), losses=("empty",))]
     found = objections(sent, {"2026-01-01"}, at("2026-02-01", 9), Rules())
     assert found == ("srv: 2026-01- is held by the sudden loss in loss",)
+
+
+def test_the_checker_agrees_with_the_judge_about_any_removal() -> None:
+    """Thousands of removals, most of them wrong: the judge waits for the days to come and sees."""
+    chance, verdicts = random.Random(3), Counter[bool]()  # noqa: S311 -- repeatable, not secret
+    for _ in range(3000):
+        rules = Rules(daily=chance.randint(1, 8), weekly=chance.randint(0, 4))
+        sent = [one for one in daily("2026-01-05", 30) if chance.random() < 0.6]
+        sent.append(backup("newest", at("2026-02-04")))
+        few = chance.choice((0.02, 0.1, 0.5))
+        gone = {one.id for one in sent if chance.random() < few}
+        history = history_of(sent, [], rules)
+        judge, left = Judge(history), {one.id for one in sent} - gone
+        for one in sent:
+            judge.arrived(one)
+        coming = (date(2026, 2, 4) + n * ONE_DAY for n in range(40))
+        broken = "newest" in gone or any(judge.broken(day, left) for day in coming)
+        assert bool(objections(sent, gone, at("2026-02-04", 23.5), rules)) is broken
+        verdicts[broken] += 1
+    assert min(verdicts.values()) > 300
+
+
+@pytest.mark.parametrize(
+    "meant",
+    [
+        lambda rules: replace(rules, daily=rules.daily - 1),
+        lambda rules: replace(rules, weekly=rules.weekly - 1),
+        lambda rules: replace(rules, ahead=timedelta(days=60), behind=timedelta(days=60)),
+    ],
+    ids=["a day short", "a week short", "any time is believed"],
+)
+def test_the_histories_find_a_plan_that_is_slightly_wrong(meant: Callable[[Rules], Rules]) -> None:
+    """Else a thousand years of them would prove nothing."""
+
+    def wrong(snapshots: tuple[Snapshot, ...], now: datetime, rules: Rules) -> set[str]:
+        decisions = plan(snapshots, now, meant(rules))
+        return {decision.id for decision in decisions if decision.action is not Action.REMOVE}
+
+    assert any(live(simulate(seed), wrong)[0] for seed in range(60))

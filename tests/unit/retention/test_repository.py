@@ -198,8 +198,14 @@ def test_each_fault_is_one_sentence(client: Client, repository: Repository, tmp_
         replace(repository, path=tmp_path).snapshots()
     with pytest.raises(restic_repository.RepositoryError, match="cannot be started"):
         replace(repository, restic="/nowhere/restic").snapshots()
+    hangs = tmp_path / "restic"
+    hangs.write_text("#!/bin/sh\nexec sleep 60\n")
+    hangs.chmod(0o755)
     with pytest.raises(restic_repository.Interrupted, match="was stopped"):
-        replace(repository, limit=0.001).prune()
+        replace(repository, restic=str(hangs), limit=0.2).prune()
+    hangs.write_text("#!/bin/sh\necho 'write: no space left on device' >&2\nexit 1\n")
+    with pytest.raises(restic_repository.DiskFull, match=r"found the disk full\. Make room"):
+        replace(repository, restic=str(hangs)).prune()
     assert PASSWORD not in repr(repository).split("'")
 
 
