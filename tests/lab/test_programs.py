@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import io
 import json
 import tarfile
@@ -349,3 +351,17 @@ def test_schtasks_refuses_a_wrong_file(host: WineMachine) -> None:
     assert answer.code == 1
     assert "Interval:PT1S" in answer.err.decode()
     assert run(host, "schtasks /create /tn x /xml D:\\none.xml").code == 1
+
+
+def test_powershell_is_ansibles_put_file_and_nothing_else(host: WineMachine) -> None:
+    content = bytes(range(256)) * 3000
+    manifest = {"actions": [{"name": "winrm_put_file.ps1", "params": {"Path": "D:\\posé.bin"}}]}
+    parts = [base64.b64encode(content[at : at + 250000]) for at in range(0, len(content), 250000)]
+    stdin = b"\n".join([b'{"script": ""}', b"\0\0\0\0", json.dumps(manifest).encode(), b"\0\0\0\0", *parts])
+    script = base64.b64encode("'Ansible requires PowerShell v5.1'".encode("utf-16-le")).decode()
+    flags = "PowerShell -NoProfile -NonInteractive -ExecutionPolicy Unrestricted -EncodedCommand"
+    answer = run(host, f"{flags} {script}", stdin)
+    assert json.loads(answer.text) == {"sha1": hashlib.sha1(content, usedforsecurity=False).hexdigest()}
+    assert host.drives.find("D:\\posé.bin").read_bytes() == content
+    other = base64.b64encode("Get-Process".encode("utf-16-le")).decode()
+    assert run(host, f"{flags} {other}").code == 9009

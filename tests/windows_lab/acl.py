@@ -20,10 +20,11 @@ from windows_lab.drives import Drives
 
 ATTRIBUTE = "user.prosecours.rights"
 ADMINISTRATORS, SYSTEM, USERS = "S-1-5-32-544", "S-1-5-18", "S-1-5-32-545"
+CREATOR = "S-1-3-0"
 INSTALLER = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
 # SDDL's two letters for well-known SIDs (MS-DTYP 2.5.1.1), and the names of a French Windows.
 ALIASES = {
-    ADMINISTRATORS: "BA", SYSTEM: "SY", USERS: "BU", "S-1-1-0": "WD", "S-1-3-0": "CO", "S-1-3-1": "CG",
+    ADMINISTRATORS: "BA", SYSTEM: "SY", USERS: "BU", "S-1-1-0": "WD", CREATOR: "CO", "S-1-3-1": "CG",
     "S-1-5-11": "AU", "S-1-5-19": "LS", "S-1-5-20": "NS", "S-1-5-32-546": "BG", "S-1-5-4": "IU",
     "S-1-5-32-551": "BO",
 }  # fmt: skip
@@ -31,7 +32,7 @@ FRENCH_NAMES = {
     "administrateurs": ADMINISTRATORS, r"builtin\administrateurs": ADMINISTRATORS,
     "utilisateurs": USERS, r"builtin\utilisateurs": USERS,
     "système": SYSTEM, r"autorite nt\système": SYSTEM, "tout le monde": "S-1-1-0",
-    "createur proprietaire": "S-1-3-0", "utilisateurs authentifiés": "S-1-5-11",
+    "createur proprietaire": CREATOR, "utilisateurs authentifiés": "S-1-5-11",
     r"autorite nt\utilisateurs authentifiés": "S-1-5-11",
     r"builtin\invités": "S-1-5-32-546", "invités": "S-1-5-32-546",
 }  # fmt: skip
@@ -60,6 +61,8 @@ class Entry(NamedTuple):
 
     def passed_on(self, folder: bool) -> Entry | None:
         """What a child inherits of it, or None."""
+        if self.sid == CREATOR and not folder:
+            return None  # stands for the owner, an administrator: the entry of administrators has it all
         wanted = "CI" if folder else "OI"
         if folder and wanted not in self.flags and "OI" in self.flags:
             return replace_flags(self, self.flags | {"IO"})
@@ -67,7 +70,7 @@ class Entry(NamedTuple):
             return None
         if not folder or "NP" in self.flags:
             return replace_flags(self, frozenset())
-        return replace_flags(self, self.flags - {"IO"})
+        return self if self.sid == CREATOR else replace_flags(self, self.flags - {"IO"})
 
 
 def replace_flags(entry: Entry, flags: frozenset[str]) -> Entry:

@@ -21,7 +21,7 @@ NOT_MODELLED = 9009
 # Programs of every Windows Server that Wine has not even as stubs: calling one is loud too.
 ABSENT_IN_WINE = (
     "bitsadmin", "cipher", "compact", "diskpart", "dism", "driverquery", "fsutil", "gpupdate", "logman",
-    "netsh", "nltest", "openfiles", "powershell", "quser", "setx", "shutdown", "sort", "takeown", "tasklist",
+    "netsh", "nltest", "openfiles", "quser", "setx", "shutdown", "sort", "takeown", "tasklist",
     "vssadmin", "w32tm", "waitfor", "wbadmin", "wevtutil",
 )  # fmt: skip
 _CHUNK = 65536
@@ -161,13 +161,26 @@ def table() -> dict[str, Program]:
         findstr,
         forfiles,
         icacls,
+        powershell,
         robocopy,
         schtasks,
         tar,
         whoami,
     )
 
-    modules = (certutil, console, curl, findstr, forfiles, icacls, robocopy, schtasks, tar, whoami)
+    modules = (
+        certutil,
+        console,
+        curl,
+        findstr,
+        forfiles,
+        icacls,
+        powershell,
+        robocopy,
+        schtasks,
+        tar,
+        whoami,
+    )
     joined: dict[str, Program] = {}
     for module in modules:
         joined.update(module.PROGRAMS)
