@@ -92,13 +92,16 @@ class Host:
             yield from file("", path, text, self._root, 0o644)
         if settings.certificate is None and instances:
             yield from self._own_authority()
+        stale = set()
+        for one in instances:
+            for change in self._files(one):
+                if change.restarts:
+                    stale.add(one.client)
+                yield change
+        # Last: one supervisor that is started for the first client needs the users of all.
         running = self.keeper.processes([one.client for one in instances])
         for one in instances:
-            stale = False
-            for change in self._files(one):
-                stale |= change.restarts
-                yield change
-            yield from self._running(one, running.get(one.client, Process(0, False)), stale)
+            yield from self._running(one, running.get(one.client, Process(0, False)), one.client in stale)
 
     def _check_program(self) -> None:
         """What is started as a service is the pinned program (version and SHA-256), whoever put it there."""
