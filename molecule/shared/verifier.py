@@ -66,9 +66,15 @@ class Server:
 
     def sha256(self, path: str) -> str:
         """Return the SHA-256 of a file, as the server's own certutil computes it."""
-        listing = self.expect(f'certutil -hashfile "{path}" SHA256')
-        found = [re.sub(r"\s", "", line) for line in listing.splitlines()]
-        return next(line for line in found if re.fullmatch(r"[0-9a-fA-F]{64}", line)).lower()
+        digest = _digest(self.expect(f'certutil -hashfile "{path}" SHA256'))
+        assert digest, path
+        return digest
+
+    def hashes(self, directory: str) -> dict[str, str]:
+        """Return the SHA-256 of each file right in a directory, by name."""
+        line = f'for %f in ("{directory}\\*") do @(echo ##%~nxf&certutil -hashfile "%f" SHA256)'
+        blocks = self.run(line).stdout.split("##")[1:]
+        return {block.splitlines()[0].strip(): _digest(block) for block in blocks}
 
     def files(self, directory: str) -> list[str]:
         """Return the full paths of all files below a directory."""
@@ -76,10 +82,20 @@ class Server:
 
     def sddl(self, path: str) -> str:
         """Return the discretionary ACL of one file or folder, in SDDL."""
+        (acl,) = self._saved(path).values()
+        return acl
+
+    def rights(self, directory: str) -> dict[str, str]:
+        """Return the discretionary ACL of each file and folder right in a directory, by name."""
+        return self._saved(f"{directory}\\*")
+
+    def _saved(self, path: str) -> dict[str, str]:
         saved = r"%TEMP%\verifier.acl"
-        self.expect(f'icacls "{path}" /save "{saved}" /q')
-        raw = self.run(f'type "{saved}" & del "{saved}"').stdout_bytes
-        return str(raw.decode("utf-16-le")).split("\r\n")[1]
+        raw = self.run(
+            f'icacls "{path}" /save "{saved}" /c /q >nul & type "{saved}" & del "{saved}"'
+        ).stdout_bytes
+        lines = raw.decode("utf-16-le").split("\r\n")
+        return dict(zip(lines[::2], lines[1::2], strict=False))
 
     def task(self) -> ElementTree.Element:
         """Return the registered task, as Windows itself writes it."""
@@ -90,6 +106,12 @@ class Server:
         """Return the status file that the last backup left."""
         content: dict[str, Any] = json.loads(self.expect(f'type "{AGENT}\\status.json"'))
         return content
+
+
+def _digest(certutil: str) -> str:
+    """The line of 64 hex digits; older Windows puts spaces between bytes, and hashes no empty file: ""."""
+    lines = [re.sub(r"\s", "", line) for line in certutil.splitlines()]
+    return next((line.lower() for line in lines if re.fullmatch(r"[0-9a-fA-F]{64}", line)), "")
 
 
 @dataclass(frozen=True)

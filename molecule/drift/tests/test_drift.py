@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pytest
 from verifier import AGENT, TASK, Server
 
-CLOSED = "D:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+# Written at every run of the agent or of a backup; the lock and the stamp hold nothing.
+CHANGES_BY_ITSELF = ("backup.lock", "stamp.txt")
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,11 @@ def test_drift_is_predicted_named_and_repaired(server: Server, drift: Drift) -> 
 
 def picture(server: Server) -> dict[str, str]:
     """All that a client could alter, as the server's own programs tell it."""
-    names = sorted(server.expect(f'dir /b /a-d "{AGENT}"').split())
-    kept = [name for name in names if name not in ("backup.lock", "stamp.txt")]
     task = server.run(f'schtasks /query /tn "{TASK}" /xml')
-    return {
+    seen = {
         "task": re.sub(r"<Date>.*?</Date>", "", task.stdout) if task.rc == 0 else "",
         "rights": server.sddl(AGENT),
-        **{f"sha256 of {name}": server.sha256(f"{AGENT}\\{name}") for name in kept},
-        **{f"rights of {name}": server.sddl(f"{AGENT}\\{name}") for name in kept},
+        **{f"sha256 of {name}": digest for name, digest in server.hashes(AGENT).items()},
+        **{f"rights of {name}": rights for name, rights in server.rights(AGENT).items()},
     }
+    return {name: value for name, value in seen.items() if not name.endswith(CHANGES_BY_ITSELF)}
