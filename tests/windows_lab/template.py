@@ -270,9 +270,9 @@ def _from_release(scratch: Path, distribution: str, suite: str) -> bytes:
     return taken.stdout
 
 
-def _mirror(distribution: str) -> str:
+def _mirror(distribution: str, apt: Path = Path("/etc/apt")) -> str:
     """The address that this machine's apt takes its distribution from."""
-    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
     text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file())
     found = re.findall(rf"(?m)^(?:deb .*?|URIs:\s*)(https?://\S*/{distribution}/?)(?:\s|$)", text)
     if not found:
