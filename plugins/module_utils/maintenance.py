@@ -91,7 +91,7 @@ def run(order: Order, repository: Repository, state: State, check: bool) -> dict
         history = state.keep_volume(_day(order, after))
         result = report(order, facts, planned, after, history)
         state.keep_versions(_remembered(order, after))
-        state.keep_report(result)
+        state.keep_report(result, after.now)
         return result
 
 

@@ -116,9 +116,9 @@ class State:
         self._store("volume.json", [asdict(day) for day in history])
         return history
 
-    def keep_report(self, report: dict[str, Any]) -> None:
-        """The last report, for status tables."""
-        self._store("retention.json", report)
+    def keep_report(self, report: dict[str, Any], now: datetime) -> None:
+        """The last report and its time, for status tables."""
+        self._store("retention.json", {"at": now.isoformat(timespec="seconds"), **report})
 
     def _load(self, name: str, default: Any) -> Any:
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -243,7 +242,7 @@ class Repository:
                 raise RepositoryError(
                     self.path, f"{self.restic} cannot be started ({error.strerror})", "Install restic there"
                 ) from error
-            watch = threading.Timer(self.limit, process.send_signal, [signal.SIGINT])
+            watch = threading.Timer(self.limit, process.terminate)
             watch.start()
             with process:
                 try:

@@ -98,7 +98,7 @@ def simulate(seed: int) -> History:
         _forge(history, chance)
     history.sent.sort(key=lambda one: one.arrival)
     # Days between two runs of retention, in the middle.
-    [every] = chance.choices((1, 4, 9, 16, 30), (1, 3, 4, 4, 3))
+    [every] = chance.choices((1, 4, 9, 16, 30), (1, 4, 8, 8, 6))
     day = first
     while day <= last:
         history.runs.append(_moment(day, chance.uniform(0, 24)))

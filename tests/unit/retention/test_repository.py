@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -238,6 +239,35 @@ def test_the_lock_of_a_dead_process_is_lifted(regular: Client, maintain: Maintai
         backup.kill()
     assert len(list((regular.path / "locks").iterdir())) == 1
     assert len(maintain()["removed"]) == 12
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 4 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("only root may mount a small disk")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_is_told_and_a_little_room_is_enough(
+    regular: Client, repository: Repository, state: State, small_disk: Path
+) -> None:
+    shutil.copytree(regular.path, small_disk / "repository")
+    full = replace(repository, path=small_disk / "repository")
+    with (small_disk / "other").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+    with pytest.raises(restic_repository.DiskFull, match=r"found the disk full\. Make room"):
+        run(ORDER, full, state, check=False)
+    assert len(list((full.path / "snapshots").iterdir())) == 20
+    assert len(run(ORDER, full, state, check=True)["removed"]) == 12
+    os.truncate(small_disk / "other", (small_disk / "other").stat().st_size - 16384)
+    assert len(run(ORDER, full, state, check=False)["removed"]) == 12
+    assert not state.unfinished
 
 
 def test_two_maintenances_of_a_client_do_not_meet(client: Client, maintain: Maintain, state: State) -> None:

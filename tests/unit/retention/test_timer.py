@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def test_the_host_keeps_the_promise_by_itself(regular: Client, tmp_path: Path) -
     }
     assert len(regular.snapshots()) == 8
     report = json.loads((tmp_path / "state" / "moulin" / "retention.json").read_text())
+    assert datetime.fromisoformat(report["at"]) <= datetime.now(UTC)
     assert report["promise"] == {"kept": True, "problems": []}
 
 
