@@ -35,7 +35,7 @@ prosecours_clients:
           title: Mme
           first_name: Jeanne
           name: Martin
-          email: jeanne.martin@{client}.example.com
+          email: jeanne.martin@ferme.example.com
           mobile: "06 12 34 56 78"
         prosecours_repository_url: rest:https://{address}:8443/{client}/
         prosecours_repository_username: {client}
@@ -54,6 +54,10 @@ prosecours_clients:
           prosecours_root: 'D:\'
           prosecours_software: [isa_sauvegarde_dossier, isapawp]
           prosecours_office: ['D:\Bureautique\Élevage & Cultures (2026)']
+          lab_files:
+            'D:\isa_sauvegarde_dossier\a.txt': first
+            'D:\isapawp\b.txt': second
+            'D:\Bureautique\Élevage & Cultures (2026)\c.txt': third
 """
 
 
@@ -124,6 +128,12 @@ class Site:
         self.control.ask("reset", host=self.host)
         self.run(r'schtasks /delete /tn "\ProSecours\Sauvegarde" /f')
         self.run(f'rmdir /s /q "{AGENT}"')
+
+    def counters(self) -> dict[str, Any]:
+        """What the server was asked since the last reset."""
+        hosts = self.control.ask("status")["hosts"]
+        found: dict[str, Any] = next(host["counters"] for host in hosts if host["name"] == self.host)
+        return found
 
     def snapshots(self) -> list[dict[str, Any]]:
         """The snapshots of the client, read from the server with its own credentials."""

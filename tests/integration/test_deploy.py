@@ -179,27 +179,27 @@ def test_ctrl_c_anywhere(bare: Site, at: float) -> None:
 
 
 def test_repository_down_then_up(bare: Site) -> None:
-    bare.control.ask("repository", client=bare.client, do="stop")
+    bare.control.ask("repository", client=bare.client, order="stop")
     try:
         failed = bare.play("deploy")
         assert failed.code != 0
         assert bare.run(f'if exist "{AGENT}\\restic.exe" (exit 1)')[0] == 0
     finally:
-        bare.control.ask("repository", client=bare.client, do="start")
+        bare.control.ask("repository", client=bare.client, order="start")
     deployed(bare)
 
 
 def test_full_repository_is_named(bare: Site) -> None:
     deployed(bare)
     bare.wipe()
-    bare.control.ask("repository", client=bare.client, do="limit", max_size=1)
+    bare.control.ask("repository", client=bare.client, order="limit", max_size=1)
     try:
         shutil.rmtree(repository_data(bare) / bare.client)
         failed = bare.play("deploy")
         assert failed.code != 0
         assert "507" in failed.output
     finally:
-        bare.control.ask("repository", client=bare.client, do="limit", max_size=None)
+        bare.control.ask("repository", client=bare.client, order="limit", max_size=None)
     deployed(bare)
 
 
@@ -222,5 +222,6 @@ def test_unknown_certificate_of_the_repository(bare: Site) -> None:
 
 def repository_data(site: Site) -> Path:
     """The folder of the client's rest-server."""
-    (repository,) = site.control.ask("status")["repositories"]
+    repositories = site.control.ask("status")["repositories"]
+    repository = next(one for one in repositories if one["client"] == site.client)
     return Path(repository["data"])
