@@ -163,6 +163,24 @@ def test_a_host_keeps_its_state_and_touches_no_other(tmp_path: Path) -> None:
         second.close()
 
 
+def test_a_host_of_an_older_lab_is_brought_up_to_date(tmp_path: Path) -> None:
+    machine = WineMachine("x", tmp_path, {"lab_windows": "2016"}, {"a": "b"})
+    machine.prepare()
+    run(machine, "reg add HKLM\\Software\\Essai /v X /d 1 /f & echo z>C:\\z.txt")
+    machine.close()
+    (machine.prefix / "template").write_text("wine-1.0-old")
+    system32 = machine.prefix / "drive_c/windows/system32"
+    (system32 / "icacls.exe").unlink()
+    machine.prepare()
+    try:
+        assert run(machine, "reg query HKLM\\Software\\Essai && type C:\\z.txt").text.endswith("z\r\n")
+        assert run(machine, "icacls C:\\z.txt").code == 0
+        assert run(machine, "tar --version").code == 9009
+        assert not (system32 / "tar.exe").exists()
+    finally:
+        machine.close()
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -31,6 +31,7 @@ COMPILER = "x86_64-w64-mingw32-gcc"
 PACKAGES = "wine64 and gcc-mingw-w64-x86-64"
 GOOD_CMD = (9, 12)  # Wine's first release with the rewritten cmd.exe
 NEWER_RELEASES = {"debian": ("trixie", "forky"), "ubuntu": ("resolute", "questing", "plucky")}
+OVERRIDES = r"[Software\\Wine\\DllOverrides]"  # in user.reg
 BUILTIN = b"Wine builtin DLL"  # at 0x40 of Wine's own programs: makes Wine load its own copy instead
 KEPT = 7 * 86400  # seconds that a template of other sources or another Wine is kept
 LINKED = 65536  # bytes; larger files of Windows are shared between hosts
@@ -110,22 +111,31 @@ def copy(template: Path, prefix: Path) -> None:
     (inbox programs, configuration) is small.
     """
     prefix.mkdir(parents=True)
-    windows = template / "drive_c" / "windows"
-
-    def link(source: str, target: str) -> str:
-        if source.startswith(f"{windows}/") and Path(source).stat().st_size >= LINKED:
-            try:
-                Path(target).hardlink_to(source)
-                return target
-            except OSError:
-                pass  # another file system
-        return shutil.copy2(source, target)
-
     for entry in template.iterdir():
         if entry.is_dir():
-            shutil.copytree(entry, prefix / entry.name, symlinks=True, copy_function=link)
+            shutil.copytree(entry, prefix / entry.name, symlinks=True, copy_function=_link)
         else:
             shutil.copy2(entry, prefix / entry.name)
+
+
+def renew(template: Path, prefix: Path) -> None:
+    """Brings a prefix that was made from another template up to this one: programs, and which of them are
+    preferred to Wine's. The rest of the disk and of the registry stays."""
+    shutil.rmtree(prefix / SYSTEM32)
+    shutil.copytree(template / SYSTEM32, prefix / SYSTEM32, symlinks=True, copy_function=_link)
+    overrides = (template / "user.reg").read_text(encoding="utf-8").rpartition(OVERRIDES)[2]
+    with (prefix / "user.reg").open("a", encoding="utf-8") as registry:
+        registry.write(f"\n{OVERRIDES}{overrides}")
+
+
+def _link(source: str, target: str) -> str:
+    if SYSTEM32.parent.as_posix() in source and Path(source).stat().st_size >= LINKED:
+        try:
+            Path(target).hardlink_to(source)
+            return target
+        except OSError:
+            pass  # another file system
+    return shutil.copy2(source, target)
 
 
 def _cache() -> Path:
@@ -201,7 +211,7 @@ def _without_type(cmd: bytes) -> bytes:
 
 def _register(prefix: Path, native: list[str]) -> None:
     """Wine prefers its own programs to files of the same name unless it is told otherwise."""
-    lines = ["", "[Software\\\\Wine\\\\DllOverrides]", *(f'"{name}"="native"' for name in native), ""]
+    lines = ["", OVERRIDES, *(f'"{name}"="native"' for name in native), ""]
     with (prefix / "user.reg").open("a", encoding="utf-8") as registry:
         registry.write("\n".join(lines))
 

@@ -108,15 +108,22 @@ class WineMachine:
         for folder in self.drives.folders.values():
             if folder != self.prefix / "drive_c":
                 folder.mkdir(parents=True, exist_ok=True)
-        if not (self.prefix / "ready").exists():
+        stubs = [f"{name}.exe" for name in (*self._programs, *programs.ABSENT_IN_WINE)]
+        source = template.make(stubs)
+        made_from = self.prefix / "template"
+        if not made_from.exists():
             shutil.rmtree(self.prefix, ignore_errors=True)
-            stubs = [f"{name}.exe" for name in (*self._programs, *programs.ABSENT_IN_WINE)]
-            template.copy(template.make(stubs), self.prefix)
+            template.copy(source, self.prefix)
             self._furnish()
             if fixture := self.settings.get("lab_fixture"):
                 self.drives.copy(Path(str(fixture)))
             self.drives.seed(self.settings.get("lab_files") or {})
-            (self.prefix / "ready").touch()
+        elif made_from.read_text(encoding="ascii") != source.name:
+            template.renew(source, self.prefix)
+            self._furnish()
+        made_from.write_text(source.name, encoding="ascii")
+        for stale in self.state.glob("streams-*"):
+            shutil.rmtree(stale, ignore_errors=True)
         for name in (rf"{self.profile}\AppData\Local\Temp", r"C:\windows\temp", r"C:\ProgramData"):
             self.drives.find(name).mkdir(parents=True, exist_ok=True)
         self.rights.check()
@@ -254,8 +261,9 @@ class WineMachine:
         if self.shadow_copies == "broken":
             (system32 / "vss.broken").touch()
         for letter, folder in self.drives.folders.items():
-            if letter != "C":
-                (self.prefix / "dosdevices" / f"{letter.lower()}:").symlink_to(folder)
+            link = self.prefix / "dosdevices" / f"{letter.lower()}:"
+            if letter != "C" and not link.is_symlink():
+                link.symlink_to(folder)
         for name in (
             "Program Files/Common Files",
             "Program Files (x86)",
