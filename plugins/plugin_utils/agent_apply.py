@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-from . import agent_facts, probe
+from . import agent_facts, probe, sddl
 from .agent_desired import BINARY, LOCK, REPOSITORY_ID, STAGING, TASK, TEXTS, Desired, Request, secret_bytes
 from .agent_facts import Facts
 from .agent_plan import Change
@@ -91,9 +91,8 @@ def _close_folder(session: Session, folder: str, facts: Facts) -> None:
     full = [argument(f"*{sid}:(OI)(CI)F") for sid in (SYSTEM, ADMINISTRATORS)]
     line = (
         f"(if not exist {path(folder + chr(92))} mkdir {path(folder)})"
-        # Other entries go first; the two that stay are then the only ones.
-        f"&icacls {whole} /reset /q"
-        f"&&icacls {whole} /setowner *{ADMINISTRATORS} /q"
+        f"&icacls {whole} /setowner *{ADMINISTRATORS} /q"
+        f"{_without_others(whole, facts.folder_rights)}"
         f"&&icacls {whole} /inheritance:r /grant:r {full[0]} {full[1]} /q"
     )
     _run(
@@ -105,6 +104,27 @@ def _close_folder(session: Session, folder: str, facts: Facts) -> None:
     if facts.names:
         # Its exit code also counts files that vanish meanwhile; the facts taken at the end decide.
         session.run(f"icacls {argument(folder + chr(92) + '*')} /reset /t /c /q", timeout=600)
+
+
+def _without_others(whole: str, rights: str) -> str:
+    """The commands that take every other entry away, each begun by `&&`.
+
+    By SID, as /reset would let everyone who may read the parent folder read the passwords for a moment; it is
+    left for entries without one (those of a domain, two letters in SDDL).
+    """
+    if not rights:
+        return ""
+    try:
+        aces = sddl.parse(rights).aces
+    except ValueError:
+        return f"&&icacls {whole} /reset /q"
+    ours = (SYSTEM, ADMINISTRATORS)
+    others = sorted(
+        {ace.sid for ace in aces if not ace.inherited and (ace.sid not in ours or ace.kind != "A")}
+    )
+    if not all(sid.startswith("S-1-") for sid in others):
+        return f"&&icacls {whole} /reset /q"
+    return f"&&icacls {whole} /remove {' '.join(f'*{sid}' for sid in others)} /q" if others else ""
 
 
 # Delivery

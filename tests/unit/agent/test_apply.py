@@ -121,6 +121,9 @@ def test_opened_rights_are_closed_and_nothing_delivered(tmp_path: Path) -> None:
     opened.apply()
     assert opened.host.inputs == []
     assert [line.split(" ")[-1] for line in opened.host.lines] == ["/q", "/q"]
+    # Never by way of what the parent folder lets everyone read.
+    assert "/remove *S-1-1-0" in opened.host.lines[0]
+    assert "/reset" not in opened.host.lines[0]
 
 
 def test_a_password_change_tries_the_installed_restic_with_the_new_password(tmp_path: Path) -> None:
