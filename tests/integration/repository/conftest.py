@@ -5,6 +5,7 @@ Listens at 127.0.6.1 only. Where the tests run as root each client has its own s
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -273,8 +274,16 @@ def make_depot() -> Depot:
     return Depot(folder)
 
 
+@pytest.fixture(scope="session")
+def alone() -> Iterator[None]:
+    """The machine's users belong to one run of the tests at a time: another run waits here."""
+    with (Path(tempfile.gettempdir()) / f"depot-{os.geteuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture
-def empty_depot() -> Iterator[Depot]:
+def empty_depot(alone: None) -> Iterator[Depot]:
     """A host where the role has never run, and one client in the inventory."""
     depot = make_depot()
     depot.add("ferme_neuve")
@@ -283,7 +292,7 @@ def empty_depot() -> Iterator[Depot]:
 
 
 @pytest.fixture(scope="module")
-def depot() -> Iterator[Depot]:
+def depot(alone: None) -> Iterator[Depot]:
     """A host that runs the instances of two clients."""
     made = make_depot()
     made.add("ferme_du_val")
