@@ -72,8 +72,10 @@ class Server:
 
     def hashes(self, directory: str) -> dict[str, str]:
         """Return the SHA-256 of each file right in a directory, by name."""
-        line = f'for %f in ("{directory}\\*") do @(echo ##%~nxf&certutil -hashfile "%f" SHA256)'
-        blocks = self.run(line).stdout.split("##")[1:]
+        listing = self.expect(
+            f'cd /d "{directory}"&for %f in (*) do @(echo ##%f&certutil -hashfile "%f" SHA256)'
+        )
+        blocks = listing.split("##")[1:]
         return {block.splitlines()[0].strip(): _digest(block) for block in blocks}
 
     def files(self, directory: str) -> list[str]:
