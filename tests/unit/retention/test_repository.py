@@ -43,6 +43,7 @@ def maintain(repository: Repository, state: State) -> Maintain:
     return once
 
 
+@pytest.mark.slow
 def test_sixty_days_keep_the_promise_and_every_version_restores(
     client: Client, maintain: Maintain, tmp_path: Path
 ) -> None:
@@ -319,6 +320,7 @@ run(Order("c", "r", Rules(), 10), Repository(Path({path!r}), {password!r}, {rest
 """
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_point_loses_nothing_and_the_next_run_finishes(
     regular: Client, maintain: Maintain, state: State, tmp_path: Path
 ) -> None:
