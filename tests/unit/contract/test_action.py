@@ -185,7 +185,7 @@ def test_a_third_lab_client_is_a_copied_file(ansible: Ansible) -> None:
     done = ansible.run(COLLECTION / "playbooks" / "check.yml", PROSECOURS_LAB="")
     assert done.returncode == 0, done.stdout + done.stderr
     secrets = sorted((checkout / "build" / "secrets").iterdir())
-    assert len(secrets) == 6
+    assert len(secrets) == 3 * 2 + 4  # two of each client, one of each server
     assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
 
 
