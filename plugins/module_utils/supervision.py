@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,39 +69,39 @@ class Process(NamedTuple):
     enabled: bool
 
 
-class Supervision:
+class Supervision(ABC):
     """What keeps the instances running: starts them at boot, and again when they end."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
+    @abstractmethod
     def shared(self) -> dict[Path, str]:
         """The files that all instances share -> their text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def own_file(self, client: str) -> Path:
         """The file that describes one instance."""
-        raise NotImplementedError
 
+    @abstractmethod
     def own_text(self, instance: Instance, state: str | None) -> str:
         """Its text; without `state` as people see it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def processes(self, clients: list[str]) -> dict[str, Process]:
         """Those that run, or are to be started at boot."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restart(self, client: str) -> None:
         """Has it run with what its file now says, and at every boot."""
-        raise NotImplementedError
 
+    @abstractmethod
     def remove(self, client: str) -> None:
         """Stops it for good and forgets it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def last_words(self, client: str) -> str:
         """The last line of its log."""
-        raise NotImplementedError
 
 
 UNIT = """\
