@@ -22,7 +22,7 @@ from windows_lab.certificates import Authority
 from windows_lab.faults import Faults
 from windows_lab.inventory import HostSpec, Plan
 from windows_lab.journal import Journal
-from windows_lab.machine import Machine
+from windows_lab.machine import WINDOWS, Machine
 from windows_lab.repository import Repository, find_program
 from windows_lab.shells import Limits, Shells
 from windows_lab.wsman import Host, Listener
@@ -103,7 +103,7 @@ class LabHost:
             "http": f"http://{self.spec.address}:{HTTP_PORT}/wsman",
             "https": f"https://{self.spec.address}:{HTTPS_PORT}/wsman",
             "users": sorted(self.spec.users),
-            "windows": str(self.spec.settings.get("lab_windows", "")),
+            "windows": str(self.spec.settings.get("lab_windows", WINDOWS)),
             "shells": self.shells.count(),
             "counters": self.journal.counters(),
             "faults": [asdict(fault) for fault in self.faults.armed()],

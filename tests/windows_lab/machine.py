@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+WINDOWS = "2022"
+"""The Windows of a host whose inventory does not say lab_windows."""
+
 
 class Process(Protocol):
     """One command started by a WS-Man Command."""

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 from windows_lab import LabError, programs, template
 from windows_lab.acl import Rights
 from windows_lab.drives import Drives, NoSuchDrive
+from windows_lab.machine import WINDOWS
 from windows_lab.resident import Resident, WineProcess
 from windows_lab.scheduler import Scheduler
 
@@ -65,7 +66,7 @@ class WineMachine:
         self.users = users
         self.settings = settings
         self.state = state_dir.resolve()
-        edition = str(settings.get("lab_windows", "2022")).lower()
+        edition = str(settings.get("lab_windows", WINDOWS)).lower()
         if edition not in EDITIONS:
             raise LabError(f"{name}: lab_windows is {edition}. Use one of {', '.join(EDITIONS)}.")
         self.edition = EDITIONS[edition]
