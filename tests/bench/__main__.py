@@ -52,6 +52,7 @@ def main() -> int:
     repeat = parser.parse_args().repeat
     shutil.rmtree(FOLDER, ignore_errors=True)
     _write_inventory()
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ["PROSECOURS_LAB"] = str(STATE)
     os.environ[machines.RECORDING] = str(FOLDER / "recording")
     result: dict[str, Any] = {"goals": GOALS}
