@@ -228,7 +228,8 @@ def _client(number: int, servers: list[str]) -> dict[str, Any]:
     contact = {"title": "M.", "first_name": "Banc", "name": "Essai"}
     return {
         "vars": {
-            "lab_build": str(FOLDER),
+            # Plain values, as a vault gives them: no lookup for each task.
+            "ansible_password": "for-this-machine-only",
             "prosecours_client_name": f"GAEC du Banc {number:02}",
             "prosecours_contract_reference": f"PS-2026-99{number:02}",
             "prosecours_subscribed_gb": 50,
