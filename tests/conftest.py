@@ -26,3 +26,14 @@ if str(COLLECTIONS) not in sys.path:
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 os.environ["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(CHECKOUT / "build" / "hypothesis"))
+
+
+def _load_collections_as_ansible_does() -> None:
+    """From the start: a module of the collection that Python imported by itself keeps Ansible's loader from
+    importing its neighbours."""
+    from ansible.plugins.loader import init_plugin_loader
+
+    init_plugin_loader()
+
+
+_load_collections_as_ansible_does()

@@ -11,18 +11,13 @@ from typing import Any
 
 import pytest
 from ansible.playbook.play_context import PlayContext
-from ansible.plugins.loader import connection_loader, init_plugin_loader
+from ansible.plugins.loader import connection_loader
 from ansible_collections.prosecours.backup.plugins.plugin_utils import session
 from ansible_collections.prosecours.backup.plugins.plugin_utils.winrm_session import WinRMSession
 from windows_lab.faults import Fault
 from windows_lab.shells import Limits
 
 from .linux_machine import PASSWORD, USER, LabHost, serve
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _plugins() -> None:
-    init_plugin_loader()
 
 
 @pytest.fixture

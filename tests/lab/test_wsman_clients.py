@@ -12,7 +12,7 @@ import pytest
 import testinfra
 from ansible.errors import AnsibleConnectionFailure
 from ansible.playbook.play_context import PlayContext
-from ansible.plugins.loader import connection_loader, init_plugin_loader
+from ansible.plugins.loader import connection_loader
 from lab.linux_machine import PASSWORD, USER, LabHost, serve
 from windows_lab.faults import Fault
 
@@ -24,11 +24,6 @@ POWERSHELL = '#!/bin/sh\ncat\necho "arguments: $#" >&2\nexit 4\n'
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
     with serve(tmp_path_factory.mktemp("host")) as host:
         yield host
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _plugins() -> None:
-    init_plugin_loader()
 
 
 def connection(url: str, transport: str, **extra: Any) -> Any:

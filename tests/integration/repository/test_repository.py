@@ -93,8 +93,10 @@ def test_an_instance_that_ends_is_started_again(depot: Depot) -> None:
 def test_what_was_edited_is_repaired_and_named(depot: Depot) -> None:
     config, before = depot.config("ferme_du_val"), depot.pids()
     conf = depot.folder / "config" / ".supervisor" / "instances" / "ferme_du_val.conf"
-    for path in (config / "htpasswd", config / "tls.key", conf):
+    for path in (config / "htpasswd", conf):
         path.write_text(path.read_text("utf-8").replace("e", "f"), "utf-8")
+    begin, first, *rest = (config / "tls.key").read_text("utf-8").splitlines()
+    (config / "tls.key").write_text("\n".join([begin, first[::-1], *rest, ""]), "utf-8")
     played = depot.brought_up()
     # A key and its certificate are made together.
     edited = (config / "htpasswd", config / "tls.crt", conf)
