@@ -26,14 +26,20 @@ DEAD_SECONDS = 8.0
 
 @dataclass(frozen=True)
 class Instance:
-    """One rest-server: see plugin_utils.repository, which decides it."""
+    """One rest-server of one client: plugin_utils.repository decides it on the controller."""
 
     client: str
+    #: The system user that it runs as, and that owns the data.
     user: str
+    #: Login of the client's servers, and first part of the repository's path.
     username: str
+    #: Address and port where it listens; no address is all of them.
     listen: str
+    #: Name or address by which the client's servers reach it: what its certificate must say.
     name: str
+    #: The repository, below the client's data folder.
     repository: str
+    #: Bytes of all its files at which it refuses more.
     max_bytes: int
 
 

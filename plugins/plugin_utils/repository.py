@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from ..module_utils.supervision import Instance
 from .contract_errors import one_of
 
 #: The group of the provider's repository hosts.
@@ -25,25 +26,6 @@ LONGEST_PASSWORD = 72
 RESERVED = ("config", "data", "index", "keys", "locks", "snapshots")
 #: rest-server ignores other names in its password file without failing (htpasswd.go, validUsernameRegexp).
 USER_NAME = re.compile(r"[\w@.-]+", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Instance:
-    """One rest-server of one client."""
-
-    client: str
-    #: The system user that it runs as, and that owns the data.
-    user: str
-    #: Login of the client's servers, and first part of the repository's path.
-    username: str
-    #: Address and port where it listens; no address is all of them.
-    listen: str
-    #: Name or address by which the client's servers reach it: what its certificate must say.
-    name: str
-    #: The repository, below the client's data folder.
-    repository: str
-    #: Bytes of all its files at which it refuses more.
-    max_bytes: int
 
 
 class Problem(NamedTuple):
