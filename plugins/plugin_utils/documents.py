@@ -154,8 +154,8 @@ def render(template: str, **context: Any) -> str:
     """The text of a file of `document_templates`, for example `render("record.html.j2", title=...)`.
 
     `*.html.j2` is escaped, `*.txt.j2` (the body of a mail) is not. Every HTML page extends `base.html.j2`,
-    which wants `title` and says what else a page may set. Raises jinja2.UndefinedError for a value that is not
-    given: that is a mistake of the caller, never of a user.
+    which wants `title` and says what else a page may set. Raises jinja2.UndefinedError for a value that is
+    not given: that is a mistake of the caller, never of a user.
     """
     return _ENVIRONMENT.get_template(template).render(**context)
 
