@@ -16,6 +16,35 @@ from .session import Session, SessionError
 FAILURES = (SessionError, AgentError, UnusableError, CannotQuote)
 """What may go wrong outside this program; each says what to do."""
 
+_TEXT: Mapping[str, Any] = {"type": "str", "required": True}
+_SECRET: Mapping[str, Any] = {**_TEXT, "no_log": True}
+ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
+    "contract": {"type": "dict", "required": True},
+    "repository": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "url": _TEXT,
+            "username": _TEXT,
+            "password": _SECRET,
+            "encryption_password": _SECRET,
+            "ca": {"type": "str", "default": ""},
+        },
+    },
+    "restic": {
+        "type": "dict",
+        "required": True,
+        "options": {"path": _TEXT, "version": _TEXT, "sha256": {"type": "str"}},
+    },
+    "folder": {"type": "str", "default": r"C:\Program Files\ProSecours"},
+    "attempts": {"type": "int", "default": 3},
+    "retry_minutes": {"type": "int", "default": 10},
+    "time_limit_hours": {"type": "int", "default": 72},
+    "log_days": {"type": "int", "default": 30},
+    "log_kib": {"type": "int", "default": 1024},
+}
+"""What tells how a server is to look; documented in plugins/doc_fragments/agent.py."""
+
 
 def request_from(arguments: Mapping[str, Any]) -> Request:
     """The action's arguments (see `plugins/modules/agent.py`) as a request; passwords become secrets here.
@@ -32,8 +61,8 @@ def request_from(arguments: Mapping[str, Any]) -> Request:
         ca=repository.get("ca") or "",
         binary=Binary(restic["path"], restic["version"], (restic.get("sha256") or "").lower()),
         folder=arguments["folder"].rstrip("\\"),
-        wait_seconds=arguments["wait"],
-        first_backup=arguments["first_backup"],
+        wait_seconds=arguments.get("wait", 0),
+        first_backup=arguments.get("first_backup", "night"),
         attempts=arguments["attempts"],
         retry_minutes=arguments["retry_minutes"],
         time_limit_hours=arguments["time_limit_hours"],
