@@ -9,6 +9,7 @@ from ..plugin_utils import agent
 from ..plugin_utils.ansible_adapter import CoreAction
 from ..plugin_utils.winrm_session import WinRMSession
 
+
 class ActionModule(CoreAction):
     """One session a host; with nothing to change, one command."""
 
