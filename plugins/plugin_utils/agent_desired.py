@@ -166,6 +166,7 @@ def desired(request: Request, shadow_copies: bool) -> Desired:
         "backup.cmd": _file(
             "backup.cmd",
             options=" ".join(_options(request, bool(directories), bool(patterns))),
+            mark=f"--quiet --host {command_line.argument(request.host)} --retry-lock 30m",
             shadow="--use-fs-snapshot" if shadow_copies else "",
             attempts=str(request.attempts),
             delay=str(request.retry_minutes * 60 + 1),
@@ -284,7 +285,8 @@ def _options(request: Request, directories: bool, patterns: bool) -> list[str]:
         "--iexclude-file excludes.txt": True,
         f"--host {command_line.argument(request.host)}": True,
         f"--tag {command_line.argument(contract['client']['reference'])}": True,
-        "--group-by host": True,  # a changed perimeter goes on from the last snapshot
+        # A changed perimeter goes on from the last snapshot, which is not a mark: those have another tag.
+        "--group-by host,tags": True,
         "--retry-lock 30m": True,
         f"--limit-upload {upload_limit}": upload_limit > 0,
     }

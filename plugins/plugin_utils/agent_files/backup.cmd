@@ -55,6 +55,8 @@ for /f "delims=" %%m in (missing.new) do set /a MISSING+=1
 call :status >status.new
 move /y missing.new missing.txt >nul
 move /y status.new status.json >nul
+if %CODE%==3 call :remember
+if exist incomplete.txt call :mark
 for %%l in ("%LOG%") do if %%~zl gtr $log_bytes call :shorten
 forfiles /p logs /m *.log /d -$log_days /c "cmd /c del @path" >nul 2>nul
 for /f "skip=$log_count delims=" %%l in ('dir /b /o-n logs\*.log') do del "logs\%%l"
@@ -66,6 +68,23 @@ echo "errors": %ERRORS%, "missing": %MISSING%, "degraded": %DEGRADED%, "log": "%
 findstr /c:"\"message_type\":\"summary\"" "%LOG%"
 if errorlevel 1 echo null
 echo }
+exit /b
+
+rem Nothing in a snapshot tells that restic could not read everything. Its id is in the log's summary.
+:remember
+set SUMMARY=
+for /f "delims=" %%s in ('findstr /c:"\"message_type\":\"summary\"" "%LOG%"') do set "SUMMARY=%%s"
+set "SNAPSHOT=%SUMMARY:*snapshot_id":"=%"
+if defined SUMMARY >>incomplete.txt echo %SNAPSHOT:~0,64%
+exit /b
+
+rem Retention on the repository host reads the mark (docs/retention.md); one that cannot be sent waits for the next run.
+:mark
+for /f %%i in (incomplete.txt) do (
+  cmd /d /c restic.cmd backup $mark --tag incomplete=%%i status.json >>"%LOG%" 2>&1
+  if errorlevel 1 exit /b
+)
+del incomplete.txt
 exit /b
 
 rem The first argument names the variable that gets the time in UTC, as 2026-01-31T23:59:59Z.

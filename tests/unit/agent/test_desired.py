@@ -32,7 +32,7 @@ def test_the_backup_command_says_what_the_contract_says() -> None:
     (command,) = re.findall(r"^cmd /d /c restic.cmd backup (.*) %SHADOW% >>", script, re.MULTILINE)
     assert command == (
         "--json --no-scan --files-from-verbatim perimeter.txt --files-from patterns.txt"
-        " --iexclude-file excludes.txt --host moulin-srv1 --tag PS-2026-0042 --group-by host"
+        " --iexclude-file excludes.txt --host moulin-srv1 --tag PS-2026-0042 --group-by host,tags"
         " --retry-lock 30m --limit-upload 512"
     )
     assert 'set "SHADOW=--use-fs-snapshot"' in script
