@@ -42,8 +42,8 @@ _load_collections_as_ansible_does()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of real processes and sockets share the machine with whatever else it does: a failure gets a second
-    try, which the summary counts as a rerun and which is a defect to look at. Unit tests get none."""
+    """Tests of real processes and sockets share the machine with whatever else it does: a failure gets a
+    second try, which the summary counts as a rerun and which is a defect to look at. Unit tests get none."""
     for item in items:
         if not item.path.is_relative_to(CHECKOUT / "tests" / "unit"):
             item.add_marker(pytest.mark.flaky(reruns=1))

@@ -58,7 +58,9 @@ def test_an_incomplete_backup_is_marked_in_the_repository(bare: Site) -> None:
         bare.expect(r"ren D:\isapawp.away isapawp")
     night(bare)
     assert status(bare)["exit_code"] == 0
-    marks = {tag for one in bare.snapshots() for tag in one.get("tags") or () if tag.startswith("incomplete=")}
+    marks = {
+        tag for one in bare.snapshots() for tag in one.get("tags") or () if tag.startswith("incomplete=")
+    }
     assert {f"incomplete={second}", f"incomplete={'0' * 64}"} <= marks
     assert bare.run(f'if exist "{AGENT}\\incomplete.txt" (exit 1)')[0] == 0
     # It went on from the last version, not from a mark: nothing was read that was known.
@@ -87,18 +89,18 @@ def test_a_backup_without_shadow_copies_is_called_degraded(site: Site) -> None:
 
 
 def test_a_deploy_that_meets_a_backup_says_so_or_waits(bare: Site, tmp_path: Path) -> None:
-    slow = ("-e", "prosecours_upload_limit_kib=64")
+    slow = ("-e", '{"prosecours_upload_limit_kib": 64}')
     assert bare.play("deploy", *slow).code == 0
     data = bare.state / "hosts" / bare.host / "drives" / "D" / "isapawp" / "volume.bin"
     data.write_bytes(os.urandom(1_500_000))  # over 20 seconds at 64 KiB/s
     try:
         bare.expect(r"schtasks /run /tn \ProSecours\Sauvegarde")
         wait_until(lambda: bare.run(f'cd /d "{AGENT}" & echo 1 2>>backup.lock')[1].strip() != "1")
-        newer = (*slow, "-e", "prosecours_agent_log_days=20")
+        newer = (*slow, "-e", '{"prosecours_agent_log_days": 20}')
 
         refused = bare.play("deploy", *newer, "-e", "prosecours_agent_wait=1")
         assert refused.code != 0
-        assert "backup is running" in re.sub(r"\s+", " ", refused.output)
+        assert "a backup still runs" in re.sub(r"\s+", " ", refused.output)
         assert "log_days" not in refused.output
         assert "Traceback" not in refused.output
 

@@ -122,7 +122,7 @@ def depot() -> Iterator[Depot]:
     found = binaries.cached(wanted, binaries.default_cache())
     restic = os.environ.get("PROSECOURS_RESTIC") or (str(found.path) if found else "")
     if not restic:
-        pytest.skip(f"{wanted} is not in the cache: run make setup")
+        pytest.fail(f"{wanted} is not in the cache: run make setup")
     # Not below pytest's own folder, which is closed to the user that restic runs as.
     with tempfile.TemporaryDirectory(prefix="depot-") as name:
         folder = Path(name)

@@ -20,7 +20,7 @@ def restic() -> str:
     wanted = binaries.artefact("restic", "linux/amd64")
     found = binaries.cached(wanted, binaries.default_cache())
     if found is None:
-        pytest.skip(f"{wanted} is not in the cache: run make setup")
+        pytest.fail(f"{wanted} is not in the cache: run make setup")
     return str(found.path)
 
 
