@@ -7,17 +7,20 @@ it begins, so that the next run finishes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .maintenance_state import Known, Release, State
+from .maintenance_state import Backup, Known, Release, State
 from .restic_repository import Repository
 from .retention import Action, Decision, Rules, Snapshot, day_of, disagreement, plan
 from .retention_proof import objections
 from .sudden_loss import losses
-from .volume import Day, bill, full_on
+from .volume import Day, bill, figures
+
+HISTORY = timedelta(days=400)
+"""So long is told of each backup how large it was and how long it took, retained or not."""
 
 
 class Refused(Exception):
@@ -91,6 +94,7 @@ def run(order: Order, repository: Repository, state: State, check: bool) -> dict
         history = state.keep_volume(_day(order, after))
         result = report(order, facts, planned, after, history)
         state.keep_versions(_remembered(order, after))
+        state.keep_history(backups(state.history(), order, facts.snapshots, facts.versions))
         state.keep_report(result, after.now)
         return result
 
@@ -106,9 +110,9 @@ def gather(order: Order, repository: Repository, state: State, now: datetime) ->
     snapshots = repository.snapshots()
     versions = state.versions()
     found: dict[str, tuple[str, ...]] = {}
-    for host in _hosts(snapshots):
+    for host in hosts_of(snapshots):
         before = None
-        mine = _versions(snapshots, host, order.rules)
+        mine = versions_of(snapshots, host, order.rules)
         for one in mine:
             known = versions.get(one.id)
             measure = known.measure if known else repository.measure(one, before)
@@ -129,14 +133,15 @@ def gather(order: Order, repository: Repository, state: State, now: datetime) ->
     )
 
 
-def _hosts(snapshots: Iterable[Snapshot]) -> list[str]:
+def hosts_of(snapshots: Iterable[Snapshot]) -> list[str]:
+    """The servers that sent them, by name."""
     return sorted({one.host for one in snapshots})
 
 
-def _versions(snapshots: Iterable[Snapshot], host: str, rules: Rules) -> list[Snapshot]:
+def versions_of(snapshots: Iterable[Snapshot], host: str, rules: Rules) -> list[Snapshot]:
     """Of one server, by time, less marks and what is set aside."""
     mine = (one for one in snapshots if one.host == host and one.marks is None)
-    return sorted((one for one in mine if disagreement(one, rules) is None), key=_order)
+    return sorted((one for one in mine if disagreement(one, rules) is None), key=by_time)
 
 
 def _full_id(name: str, snapshots: Iterable[Snapshot]) -> str:
@@ -188,13 +193,14 @@ def report(order: Order, facts: Facts, planned: Plan, after: Facts, history: Seq
     """A plain result: what was found, what was decided and why, what is left. `history` ends today."""
     by_id = {one.id: one for one in facts.snapshots}
     left = [one for one in facts.snapshots if one.id not in planned.removed]
-    day, full = history[-1], full_on(history)
-    broken = broken_promises(order, after)
+    broken = broken_promises(order, after.snapshots, after.versions, after.now)
     return {
         "changed": planned.changes,
         "client": order.client,
         "promise": {"kept": not broken, "problems": list(broken)},
-        "servers": {host: _server(_versions(left, host, order.rules)) for host in _hosts(facts.snapshots)},
+        "servers": {
+            host: server_of(versions_of(left, host, order.rules)) for host in hosts_of(facts.snapshots)
+        },
         "decisions": [
             {
                 "id": one.id,
@@ -214,14 +220,7 @@ def report(order: Order, facts: Facts, planned: Plan, after: Facts, history: Seq
         },
         "released": list(planned.release),
         "pruned": planned.prune,
-        "volume": {
-            "newest_bytes": day.newest,
-            "stored_bytes": day.stored,
-            "subscribed_gb": day.subscribed_gb,
-            "percent": round(day.percent, 1),
-            "threshold": day.threshold,
-            "full_on": full.isoformat() if full else None,
-        },
+        "volume": figures(history),
         "bills": _bills(order, history),
         "diff": {
             "before_header": f"{order.client}: snapshots",
@@ -232,11 +231,13 @@ def report(order: Order, facts: Facts, planned: Plan, after: Facts, history: Seq
     }
 
 
-def broken_promises(order: Order, facts: Facts) -> tuple[str, ...]:
+def broken_promises(
+    order: Order, snapshots: Iterable[Snapshot], versions: Mapping[str, Known], now: datetime
+) -> tuple[str, ...]:
     """What the promise lacks, judged with all versions that were ever seen, whoever removed them."""
-    here = {one.id for one in facts.snapshots}
-    seen = [known.as_snapshot(name) for name, known in facts.versions.items()]
-    return objections(seen, {name for name in facts.versions if name not in here}, facts.now, order.rules)
+    here = {one.id: one for one in snapshots}
+    seen = {name: known.as_snapshot(name) for name, known in versions.items()}
+    return objections({**here, **seen}.values(), seen.keys() - here.keys(), now, order.rules)
 
 
 def _bills(order: Order, history: Sequence[Day]) -> list[dict[str, Any]]:
@@ -247,20 +248,22 @@ def _bills(order: Order, history: Sequence[Day]) -> list[dict[str, Any]]:
     return [asdict(row) for row in rows if row]
 
 
-def _server(versions: list[Snapshot]) -> dict[str, Any]:
+def server_of(versions: Sequence[Snapshot]) -> dict[str, Any]:
+    """What one server has, for a report; `versions` are by time."""
     complete = [one for one in versions if one.complete]
     return {
         "versions": len(complete),
         "incomplete": len(versions) - len(complete),
         "last": complete[-1].time.isoformat() if complete else None,
+        "last_any": versions[-1].time.isoformat() if versions else None,
         "oldest_day": day_of(complete[0].time).isoformat() if complete else None,
     }
 
 
 def _day(order: Order, facts: Facts) -> Day:
     newest = 0
-    for host in _hosts(facts.snapshots):
-        versions = _versions(facts.snapshots, host, order.rules)
+    for host in hosts_of(facts.snapshots):
+        versions = versions_of(facts.snapshots, host, order.rules)
         whole = [one for one in versions if one.complete] or versions
         if whole:
             newest += facts.versions[whole[-1].id].measure.bytes
@@ -281,15 +284,43 @@ def _remembered(order: Order, facts: Facts) -> dict[str, Known]:
     }
 
 
+def backups(
+    before: Mapping[str, Backup],
+    order: Order,
+    snapshots: Sequence[Snapshot],
+    versions: Mapping[str, Known],
+) -> dict[str, Backup]:
+    """By time: those remembered from `before` and those that are here, of the 400 days to the newest."""
+    here = {}
+    for one in (one for host in hosts_of(snapshots) for one in versions_of(snapshots, host, order.rules)):
+        known, said = versions.get(one.id), one.summary
+        here[one.id] = Backup(
+            one.host,
+            one.time,
+            one.arrival,
+            one.complete,
+            # What was measured is believed before what the client says.
+            known.measure.bytes if known else said.bytes if said else None,
+            said.files if said else None,
+            said.added_bytes if said else None,
+            said.seconds if said else None,
+        )
+    both = {**before, **here}
+    newest = max((one.arrival for one in both.values()), default=None)
+    recent = ((name, one) for name, one in both.items() if newest and one.arrival > newest - HISTORY)
+    return dict(sorted(recent, key=lambda item: (item[1].time, item[0])))
+
+
 def _listing(snapshots: Iterable[Snapshot]) -> str:
     """As each snapshot has its time: a forged one may be outside of every calendar of Paris."""
     return "".join(
         f"{one.host} {one.time.isoformat(sep=' ', timespec='minutes')} {one.id[:8]}\n"
-        for one in sorted(snapshots, key=_order)
+        for one in sorted(snapshots, key=by_time)
     )
 
 
-def _order(one: Snapshot) -> tuple[str, datetime, str]:
+def by_time(one: Snapshot) -> tuple[str, datetime, str]:
+    """The order of all listings."""
     return one.host, one.time, one.id
 
 

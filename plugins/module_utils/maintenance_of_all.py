@@ -8,6 +8,7 @@ promised) and each client's encryption password from a file of its own. It says 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -18,9 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from .maintenance import Order, Refused, run
-from .maintenance_state import Busy, State
+from .maintenance_state import Busy, State, Unreadable
 from .restic_repository import NotARepository, Repository, RepositoryError
 from .retention import Rules
+
+FAILURES = (RepositoryError, Refused, Busy, Unreadable, OSError)
+"""What goes wrong with one client; each says what and what to do."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Client:
     subscribed_gb: int
     daily: int
     weekly: int
+    hosts: tuple[str, ...] = ()
+    """Its servers, by their names in the inventory."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +48,10 @@ class Settings:
     state_folder: str
     restic: str
     side_by_side: int
-    patience: int
     clock_minutes: int
     longest_backup_hours: int
-    max_unused: str
+    patience: int = 600
+    max_unused: str = "5%"
     release: tuple[str, ...] = ()
     release_by: str = ""
     release_why: str = ""
@@ -82,8 +88,12 @@ def maintain(
                 failures[client.client] = str(error)
             else:
                 empty.append(client.client)
-        except (RepositoryError, Refused, Busy, OSError) as error:
+        except FAILURES as error:
             failures[client.client] = str(error)
+            # Not one of the run that is under way, and it may be the state itself that cannot be written.
+            if not check and not isinstance(error, Busy):
+                with contextlib.suppress(OSError):
+                    state.keep_failure(str(error))
         else:
             reports[client.client] = report
         if say:
@@ -97,7 +107,12 @@ def maintain(
 
 
 def _maintain(client: Client, password: str, settings: Settings, state: State, check: bool) -> dict[str, Any]:
-    order = Order(
+    return run(order_of(client, settings), repository_of(client, password, settings), state, check)
+
+
+def order_of(client: Client, settings: Settings) -> Order:
+    """What is asked for a client."""
+    return Order(
         client=client.client,
         reference=client.reference,
         rules=Rules(
@@ -112,8 +127,11 @@ def _maintain(client: Client, password: str, settings: Settings, state: State, c
         release_by=settings.release_by,
         release_why=settings.release_why,
     )
-    repository = Repository(Path(client.path), password, settings.restic, settings.patience)
-    return run(order, repository, state, check)
+
+
+def repository_of(client: Client, password: str, settings: Settings) -> Repository:
+    """Where a client's backups are."""
+    return Repository(Path(client.path), password, settings.restic, settings.patience)
 
 
 def worries(report: Mapping[str, Any]) -> list[str]:

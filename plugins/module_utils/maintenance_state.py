@@ -28,6 +28,13 @@ class Busy(Exception):
         super().__init__(f"{folder}: another maintenance of this client is running. Wait until it has ended.")
 
 
+class Unreadable(Exception):
+    """A file of the state cannot be read."""
+
+    def __init__(self, path: Path, problem: str, remedy: str) -> None:
+        super().__init__(f"{path}: {problem}. {remedy}.")
+
+
 @dataclass(frozen=True)
 class Known:
     """A version that was once seen: enough to tell later whether the promise was kept."""
@@ -40,6 +47,20 @@ class Known:
 
     def as_snapshot(self, name: str) -> Snapshot:
         return Snapshot(name, self.host, self.time, self.arrival, complete=self.complete)
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A backup that once arrived, for the curves of a report; what is None nobody said."""
+
+    host: str
+    time: datetime
+    arrival: datetime
+    complete: bool
+    bytes: int | None
+    files: int | None
+    added_bytes: int | None
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -116,15 +137,53 @@ class State:
         self._store("volume.json", [asdict(day) for day in history])
         return history
 
+    def history(self) -> dict[str, Backup]:
+        """Snapshot id -> the backup, by time; also of those whose versions are gone."""
+        return {
+            name: Backup(
+                **{
+                    **entry,
+                    "time": datetime.fromisoformat(entry["time"]),
+                    "arrival": datetime.fromisoformat(entry["arrival"]),
+                }
+            )
+            for name, entry in self._load("history.json", {}).items()
+        }
+
+    def keep_history(self, backups: dict[str, Backup]) -> None:
+        self._store("history.json", {name: asdict(one) for name, one in backups.items()})
+
+    def report(self) -> dict[str, Any]:
+        """Of the last maintenance that ended well, with its time under "at"; empty: there was none."""
+        report: dict[str, Any] = self._load("retention.json", {})
+        return report
+
     def keep_report(self, report: dict[str, Any], now: datetime) -> None:
-        """The last report and its time, for status tables."""
+        """The last report and its time, for status tables; a failure before it is over."""
         self._store("retention.json", {"at": now.isoformat(timespec="seconds"), **report})
+        (self.folder / "failure.json").unlink(missing_ok=True)
+
+    def failure(self) -> str | None:
+        """Why the last maintenance failed; None: it did not."""
+        failure: str | None = self._load("failure.json", None)
+        return failure
+
+    def keep_failure(self, sentence: str) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._store("failure.json", sentence)
 
     def _load(self, name: str, default: Any) -> Any:
+        path = self.folder / name
         try:
-            return json.loads((self.folder / name).read_text("utf-8"))
+            return json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             return default
+        except PermissionError:
+            raise Unreadable(path, "it cannot be read", "Run as root or its owner") from None
+        except ValueError:
+            raise Unreadable(
+                path, "it is damaged", "Move it away: no version is lost by that, measures are taken anew"
+            ) from None
 
     def _store(self, name: str, value: Any) -> None:
         new = self.folder / f"{name}.new"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -17,11 +18,11 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .retention import Snapshot
+from .retention import Snapshot, Summary
 from .sudden_loss import Measure
 
 MARK = "incomplete="
@@ -79,6 +80,22 @@ EXIT_CODES: dict[int, tuple[type[RepositoryError], str, str]] = {
 
 
 @dataclass(frozen=True)
+class Lock:
+    """A lock, as whoever holds it wrote it down; restic renews it every five minutes."""
+
+    host: str
+    pid: int
+    since: datetime
+    """When it was last renewed."""
+
+    def stale(self, now: datetime) -> bool:
+        """As restic's own `unlock` judges: not renewed for 30 minutes, or its process here is gone."""
+        if now - self.since > timedelta(minutes=30):
+            return True
+        return self.host == socket.gethostname() and not Path(f"/proc/{self.pid}").exists()
+
+
+@dataclass(frozen=True)
 class Check:
     """What `restic check` found; sound when there are no errors."""
 
@@ -121,9 +138,23 @@ class Repository:
                     paths=frozenset(entry["paths"] or ()),
                     complete=entry["id"] not in incomplete,
                     marks=_marks(entry),
+                    summary=_summary(entry.get("summary")),
                 )
             )
         return tuple(result)
+
+    def locks(self) -> tuple[Lock, ...]:
+        """Who works on the repository, or died while working; those that go while they are read are none."""
+        found = []
+        for name in "".join(self._run("list", "locks", "--no-lock")).split():
+            try:
+                entry = json.loads("".join(self._run("cat", "lock", name, "--no-lock")))
+            except RepositoryError as error:
+                if type(error) is not RepositoryError:
+                    raise
+                continue
+            found.append(Lock(entry.get("hostname", ""), int(entry.get("pid", 0)), _time(entry["time"])))
+        return tuple(sorted(found, key=lambda lock: lock.since))
 
     def measure(self, snapshot: Snapshot, before: tuple[Snapshot, Measure] | None) -> Measure:
         """Read from the trees of a version and of the one before it. Takes as long as the trees are large."""
@@ -320,6 +351,17 @@ def _json(line: str) -> dict[str, Any]:
 def _marks(entry: dict[str, Any]) -> str | None:
     tags: Iterable[str] = entry.get("tags") or ()
     return next((tag.removeprefix(MARK) for tag in tags if tag.startswith(MARK)), None)
+
+
+def _summary(entry: dict[str, Any] | None) -> Summary | None:
+    if not entry:
+        return None
+    return Summary(
+        files=int(entry.get("total_files_processed", 0)),
+        bytes=int(entry.get("total_bytes_processed", 0)),
+        added_bytes=int(entry.get("data_added_packed", 0)),
+        seconds=(_time(entry["backup_end"]) - _time(entry["backup_start"])).total_seconds(),
+    )
 
 
 def _time(text: str) -> datetime:

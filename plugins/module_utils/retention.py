@@ -27,6 +27,17 @@ WEEK = 7  # days
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """What a backup says of itself: shown to people, and nothing is decided by it."""
+
+    files: int
+    bytes: int
+    added_bytes: int
+    """What it added to the repository, as stored there."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One snapshot of the repository, as the repository host sees it. Times are aware."""
 
@@ -43,6 +54,8 @@ class Snapshot:
     """The id of the snapshot that this one declares incomplete: then it is a mark, no version."""
     losses: tuple[str, ...] = ()
     """How it is a sudden loss against the version before it; see sudden_loss."""
+    summary: Summary | None = None
+    """None where its restic wrote none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date, timedelta
+from typing import Any
 
 GB = 10**9
 THRESHOLDS = (80, 95, 100)  # percent of the subscribed volume
@@ -69,6 +70,19 @@ def full_on(history: Sequence[Day]) -> date | None:
     # From where the volume stands today, not from the line: a step up yesterday is not averaged away.
     days = (last.subscribed_gb * GB - last.newest) / slope
     return last.date + timedelta(days=round(days)) if days <= HORIZON else None
+
+
+def figures(history: Sequence[Day]) -> dict[str, Any]:
+    """For a report: where the volume stands on the last day of `history`, and when it will be full."""
+    day, full = history[-1], full_on(history)
+    return {
+        "newest_bytes": day.newest,
+        "stored_bytes": day.stored,
+        "subscribed_gb": day.subscribed_gb,
+        "percent": round(day.percent, 1),
+        "threshold": day.threshold,
+        "full_on": full.isoformat() if full else None,
+    }
 
 
 @dataclass(frozen=True, slots=True)

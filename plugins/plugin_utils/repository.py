@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -92,6 +93,23 @@ def instances(
     if problems:
         raise RepositoryError(problems)
     return found
+
+
+def orders(
+    mine: Sequence[Instance], clients: Mapping[str, Mapping[str, Any]], data: PurePosixPath
+) -> list[dict[str, Any]]:
+    """For the maintenance: where each client's repository is on its host, and what the client is promised."""
+    return [
+        {
+            "client": one.client,
+            "reference": clients[one.client]["reference"],
+            "path": str(data / one.client / one.repository),
+            "subscribed_gb": clients[one.client]["subscribed_gb"],
+            "hosts": list(clients[one.client]["hosts"]),
+            **clients[one.client]["retention"],
+        }
+        for one in mine
+    ]
 
 
 def user_name(client: str) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,21 +93,28 @@ class Depot:
         path.write_text(CLIENT.format(name=name, port=self.ports, password=password).lstrip())
         return new_client(self.restic, self.folder / "data" / name / name, self.folder / "files" / name)
 
-    def play(self, *arguments: str) -> Played:
-        playbook = ["ansible-playbook", "-i", str(self.folder / "inventory"), "playbooks/retention.yml"]
-        done = subprocess.run(
-            [*playbook, "--diff", "-v", *arguments],
+    def run(self, playbook: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                "ansible-playbook",
+                "-i",
+                str(self.folder / "inventory"),
+                f"playbooks/{playbook}.yml",
+                *arguments,
+            ],
             cwd=CHECKOUT,
-            env={
-                **os.environ,
-                "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-                "ANSIBLE_CALLBACK_FORMAT_PRETTY": "false",
-                "ANSIBLE_NOCOLOR": "1",
-            },
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", **environment},
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
+        )
+
+    def play(self, *arguments: str) -> Played:
+        done = self.run(
+            *("retention", "--diff", "-v", *arguments),
+            ANSIBLE_CALLBACK_RESULT_FORMAT="json",
+            ANSIBLE_CALLBACK_FORMAT_PRETTY="false",
         )
         output = done.stdout + done.stderr
         assert "Keep what is promised" in output, output
@@ -211,3 +219,36 @@ def test_a_client_that_fails_does_not_stop_the_others(depot: Depot) -> None:
     }
     played = depot.play("-e", json.dumps(release))
     assert (played.code, played.result["clients"]["tilleuls"]["released"]) == (0, [loss])
+
+
+def test_the_status_is_a_table_and_a_file(depot: Depot) -> None:
+    """A client that is well, one whose password is wrong, and a repository host that is not there."""
+    moulin, tilleuls = depot.add("moulin"), depot.add("tilleuls", password="not-the-password")
+    for client in (moulin, tilleuls):
+        client.backup(datetime.now(UTC) - timedelta(hours=3), host=f"{client.folder.name}-srv")
+    (depot.folder / "bin").mkdir()
+    shutil.copy(depot.restic, depot.folder / "bin" / "restic")
+    hosts = depot.folder / "inventory" / "hosts.yml"
+    hosts.write_text(f"{hosts.read_text()}    away:\n      ansible_host: 127.0.23.1\n      ansible_port: 9\n")
+    bois = depot.folder / "inventory" / "clients" / "bois.yml"
+    depot.add("bois")
+    bois.write_text(bois.read_text().replace("vars:", "vars:\n        prosecours_repository_host: away"))
+    for name in ("moulin", "tilleuls"):
+        file = depot.folder / "inventory" / "clients" / f"{name}.yml"
+        file.write_text(file.read_text().replace("vars:", "vars:\n        prosecours_repository_host: depot"))
+
+    done = depot.run("status", "-e", f"prosecours_report_dir={depot.folder}/reports")
+    assert done.returncode == 2, done.stdout + done.stderr
+    lines = [re.split(r"  +", line.strip()) for line in done.stdout.splitlines()]
+    assert next(line for line in lines if line[:2] == ["moulin", "moulin-srv"])[3:] == [
+        *("1", "kept", "0.0 % of 1 GB", "not yet", "not yet")
+    ]
+    assert "tilleuls: " in done.stdout
+    assert "the encryption password is wrong" in done.stdout
+    assert "bois: away: " in done.stdout
+    assert "bois, tilleuls: the table above says what to look at." in done.stdout
+    written = json.loads((depot.folder / "reports" / "status.json").read_text())
+    assert sorted(written["clients"]) == ["moulin"]
+    assert sorted(written["failures"]) == ["bois", "tilleuls"]
+    assert written["clients"]["moulin"]["servers"]["moulin-srv"]["history"][0]["id"] in moulin.snapshots()
+    assert not (depot.folder / "state").exists()

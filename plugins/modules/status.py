@@ -1,0 +1,164 @@
+"""The status of a repository host's clients: documentation, and what runs on the host."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_of_all import Client, Settings
+from ansible_collections.prosecours.backup.plugins.module_utils.status import problems, statuses
+
+DOCUMENTATION = r"""
+module: status
+short_description: Tell how the backups of the clients stand
+version_added: 0.1.0
+description:
+  - >-
+    Tells, for each client that lies on a repository host, what a technician asks first. When was the last
+    complete backup of each server, which versions are there, is the promise of the contract kept (C7), how
+    much of the volume is used (C15), what did the last check and the last restore drill find (C19).
+  - >-
+    Changes nothing, takes no lock and leaves no trace. It works while a backup or a maintenance runs, and
+    when the clients' servers cannot be reached.
+  - A client that cannot be read is told in RV(failures), and stops no other.
+options:
+  clients:
+    description: >-
+      The C(clients) that M(prosecours.backup.contract) returned; those of other hosts are passed over.
+    type: dict
+    required: true
+  client:
+    description: Only this one.
+    type: str
+  data:
+    description: The folder with the data of all clients.
+    type: str
+    default: /srv/prosecours
+  state_folder:
+    description: Where M(prosecours.backup.retention) remembers what it measured.
+    type: str
+    default: /var/lib/prosecours
+  restic:
+    description: The Linux restic on the host.
+    type: str
+    default: /usr/local/lib/prosecours/restic
+  side_by_side:
+    description: So many clients at a time.
+    type: int
+    default: 4
+  clock_minutes:
+    description: A snapshot may claim a time that is so much later than its arrival.
+    type: int
+    default: 15
+  longest_backup_hours:
+    description: A snapshot may arrive so long after the time that it claims, that of its beginning.
+    type: int
+    default: 24
+attributes:
+  check_mode:
+    description: Changes nothing in any mode.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+author:
+  - Pro Secours maintainers (@prosecours)
+"""
+
+EXAMPLES = r"""
+- name: See how the backups stand
+  prosecours.backup.status:
+    clients: "{{ contract_result.clients }}"
+  register: status_result
+"""
+
+RETURN = r"""
+clients:
+  description: For each client of this host, how it stands; times in ISO 8601, sizes in bytes.
+  returned: always
+  type: dict
+  sample:
+    gaec_du_moulin:
+      client: gaec_du_moulin
+      reference: PS-2026-0042
+      at: "2026-03-05T07:12:00+00:00"
+      servers:
+        moulin-srv1:
+          versions: 8
+          incomplete: 0
+          last: "2026-03-04T22:12:31+01:00"
+          last_any: "2026-03-04T22:12:31+01:00"
+          oldest_day: "2026-02-24"
+          history:
+            - id: 3fa2bc10...
+              time: "2026-03-04T22:12:31+01:00"
+              arrival: "2026-03-04T21:20:02+00:00"
+              complete: true
+              bytes: 81234567890
+              files: 41233
+              added_bytes: 91234567
+              seconds: 450.2
+      promise: {kept: true, problems: []}
+      volume:
+        newest_bytes: 81234567890
+        stored_bytes: 90123456789
+        subscribed_gb: 200
+        percent: 40.6
+        threshold: 0
+        full_on: "2027-05-17"
+        closed: false
+        history:
+          - {date: "2026-03-05", newest: 81234567890, stored: 90123456789, subscribed_gb: 200}
+      set_aside: []
+      losses: {}
+      locks:
+        - {host: moulin-srv1, since: "2026-03-05T07:10:00+00:00", stale: false}
+      retention: {at: "2026-03-05T06:31:10+00:00", failure: null}
+      check: null
+      drill: null
+problems:
+  description: For each client, all that is wrong, a sentence each; none where nobody needs to look.
+  returned: always
+  type: dict
+  sample:
+    gaec_du_moulin: []
+failures:
+  description: For each client that could not be read, the sentence that says why.
+  returned: always
+  type: dict
+"""
+
+
+def main() -> None:
+    """All clients of this host, some at a time."""
+    module = AnsibleModule(
+        argument_spec={
+            "orders": {"type": "list", "elements": "dict", "required": True},
+            "passwords": {"type": "dict", "no_log": True, "required": True},
+            "state_folder": {"type": "str", "required": True},
+            "restic": {"type": "str", "required": True},
+            "side_by_side": {"type": "int", "required": True},
+            "clock_minutes": {"type": "int", "required": True},
+            "longest_backup_hours": {"type": "int", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    settings, passwords = dict(module.params), module.params["passwords"]
+    clients = [Client(**one) for one in settings.pop("orders")]
+    del settings["passwords"]
+    if Path(settings["restic"]).exists():
+        found, failures = statuses(clients, passwords.__getitem__, Settings(**settings), datetime.now(UTC))
+    else:
+        sentence = f"{settings['restic']}: there is no restic. Run playbooks/retention.yml, it brings one."
+        found, failures = {}, {one.client: sentence for one in clients}
+    module.exit_json(
+        changed=False,
+        clients=found,
+        problems={client: problems(one) for client, one in found.items()},
+        failures=failures,
+    )
+
+
+if __name__ == "__main__":
+    main()
