@@ -19,7 +19,6 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
@@ -47,7 +46,7 @@ _VARIABLES = {
     "#6a3d8f": "--fourth",
     "#ffffff": "--paper",
 }
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: searchable, spoken, in the reader's font
     "font.size": 10,
     "axes.edgecolor": _LINE,
@@ -129,7 +128,7 @@ def volume(
             )
             axes.annotate(
                 f"{threshold}\N{NO-BREAK SPACE}%",
-                (float(date2num(end)), level[-1]),
+                (end.toordinal(), level[-1]),
                 xytext=(3, 0),
                 textcoords="offset points",
                 va="bottom" if whole else "top" if threshold > 90 else "center",
@@ -187,12 +186,7 @@ def backups(
     A backup that is not complete is a cross. `servers` holds at least one backup.
     """
     everything = [backup for of_server in servers.values() for backup in of_server]
-    longest = max(backup.seconds for backup in everything)
-    time_unit, time_name = next(
-        entry
-        for entry in ((3600, "heures"), (60, "minutes"), (1, "secondes"))
-        if longest >= 2 * entry[0] or entry[0] == 1
-    )
+    time_unit, time_name = _time_unit(max(backup.seconds for backup in everything))
     unit, unit_name = _unit(max(backup.added for backup in everything))
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         # From below: labels of days, bars, their title, lines, their title, names of servers.
@@ -251,8 +245,8 @@ def on_paper(page: str) -> str:
 # -- parts ----------------------------------------------------------------------------------------------
 
 
-def _numbers(days: Sequence[date]) -> list[float]:
-    return [float(date2num(day)) for day in days]
+def _numbers(days: Sequence[date]) -> list[int]:
+    return [day.toordinal() for day in days]
 
 
 def _unit(most: float) -> tuple[float, str]:
@@ -261,11 +255,18 @@ def _unit(most: float) -> tuple[float, str]:
     return {"o": 1, "Ko": 1e3, "Mo": 1e6, "Go": 1e9, "To": 1e12}[name], name
 
 
+def _time_unit(longest: float) -> tuple[int, str]:
+    """(seconds, name) of the unit in which so many seconds read well."""
+    if longest < 120:
+        return 1, "secondes"
+    return (60, "minutes") if longest < 7200 else (3600, "heures")
+
+
 def _bars(backups: Sequence[Backup], unit: float, bottom: dict[date, float]) -> Path:
     """A bar for each day upon what `bottom` holds, which grows. One path: bars would be an element each."""
     corners: list[tuple[float, float]] = []
     for backup in backups:
-        middle, low = float(date2num(backup.day)), bottom.get(backup.day, 0.0)
+        middle, low = backup.day.toordinal(), bottom.get(backup.day, 0.0)
         high = bottom[backup.day] = low + backup.added / unit
         left, right = middle - 0.36, middle + 0.36
         corners += [(left, low), (left, high), (right, high), (right, low), (left, low)]
@@ -289,7 +290,7 @@ def _days_below(axes: Axes, first: date, last: date) -> None:
         for day in ticks
     ]
     axes.set_xticks(_numbers(ticks), labels)
-    axes.set_xlim(float(date2num(first)) - 0.6, float(date2num(last)) + 0.6)
+    axes.set_xlim(first.toordinal() - 0.6, last.toordinal() + 0.6)
 
 
 def _months(first: date, last: date) -> Iterator[date]:
