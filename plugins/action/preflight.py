@@ -50,6 +50,7 @@ class ActionModule(CoreAction):
             "changed": False,
             "verdict": report.verdict,
             "perimeter_bytes": report.case.facts.size if report.case else 0,
+            "first_backup_hours": report.first_backup_hours,
             "path": str(target),
         }
         return {**result, "failed": True, "msg": report.refusal} if report.refusal else result

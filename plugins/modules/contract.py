@@ -50,6 +50,7 @@ clients:
       subscribed_gb: 200
       retention: {daily: 7, weekly: 2}
       options: [import]
+      alsace_moselle: false
       contacts:
         main: {title: Mme, first_name: Claire, name: Martin, email: c@moulin.example, mobile: 06 12 34 56 78}
         substitute: null
@@ -65,6 +66,7 @@ hosts:
       subscribed_gb: 200
       retention: {daily: 7, weekly: 2}
       options: [import]
+      alsace_moselle: false
       contacts:
         main: {title: Mme, first_name: Claire, name: Martin, email: c@moulin.example, mobile: 06 12 34 56 78}
         substitute: null

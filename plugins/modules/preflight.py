@@ -93,6 +93,11 @@ perimeter_bytes:
   returned: always
   type: int
   sample: 34210988032
+first_backup_hours:
+  description: How long the first backup is estimated to take; none when it is made, or the rate not known.
+  returned: always
+  type: float
+  sample: 5.2
 path:
   description: The report on the controller, as C(schemas/preflight.schema.json) describes it.
   returned: always

@@ -35,7 +35,7 @@ class Resolved(NamedTuple):
 class Contract:
     """All contracts of an inventory. With errors, `clients` and `hosts` are empty."""
 
-    #: id -> name, reference, subscribed_gb, retention, options, contacts, hosts (their names)
+    #: id -> name, reference, subscribed_gb, retention, options, alsace_moselle, contacts, hosts (their names)
     clients: Mapping[str, Mapping[str, Any]]
     #: server -> its contract, as the other actions take it
     hosts: Mapping[str, Mapping[str, Any]]
@@ -216,6 +216,7 @@ def _of_client(client: str, values: Mapping[str, Any]) -> dict[str, Any]:
             "weekly": values["prosecours_retention_weekly"],
         },
         "options": values["prosecours_options"],
+        "alsace_moselle": values["prosecours_alsace_moselle"],
         "contacts": {
             "main": values["prosecours_contact_main"],
             "substitute": values["prosecours_contact_substitute"],

@@ -57,6 +57,14 @@ class Report:
         blocking = [as_sentence(finding.sentence) for finding in self.findings if finding.severity == BLOCKS]
         return " ".join([*blocking, "The table above says what to do."]) if blocking else ""
 
+    @property
+    def first_backup_hours(self) -> float | None:
+        """How long the first backup is estimated to take; None when it is made, or the rate unknown."""
+        if self.case is None or self.case.facts.backed_up:
+            return None
+        estimate = first_backup(self.case)
+        return estimate.hours if estimate else None
+
     def table(self) -> str:
         """The table for people: one line per row, then what each finding says and what to do about it."""
         client = self.contract["client"]

@@ -29,6 +29,7 @@ prosecours_clients:
       vars:
         lab: "{{{{ lookup('ansible.builtin.env', 'PROSECOURS_LAB') }}}}"
         prosecours_client_name: {client}
+        prosecours_reason: the lab keeps no office hours
         prosecours_contract_reference: {reference}
         prosecours_subscribed_gb: 10
         prosecours_contact_main:

@@ -28,6 +28,7 @@ def test_the_contract_of_a_server(inventory: Inventory) -> None:
         "subscribed_gb": 200,
         "retention": {"daily": 7, "weekly": 2},
         "options": ["import"],
+        "alsace_moselle": False,
         "contacts": {
             "main": {
                 "title": "Mme",
@@ -384,7 +385,10 @@ def test_the_role_documents_the_variables_of_the_schema() -> None:
 
 
 def _same_as(options: dict[str, Any], schemas: dict[str, Any], required: list[str] | None) -> None:
-    kinds = {"string": "str", "integer": "int", "number": "float", "array": "list", "object": "dict"}
+    kinds = {
+        **{"string": "str", "integer": "int", "number": "float", "boolean": "bool"},
+        **{"array": "list", "object": "dict"},
+    }
     box = json.loads(variables.SCHEMA.read_text("utf-8"))["$defs"]["box"]
     assert list(options) == list(schemas)
     for name, schema in schemas.items():

@@ -27,6 +27,7 @@ FOREIGN = {
     "documents.py": {"jinja2", "weasyprint"},
     "plots.py": {"matplotlib"},
     "winrm_session.py": {"winrm", "requests", "urllib3"},
+    "office_hours.py": {"holidays"},
 }
 CONTRACT = {"email_validator", "jsonschema", "phonenumbers", "yaml"}
 

@@ -1,0 +1,163 @@
+"""The playbooks at another time: the whole of Ansible runs under `faketime`, as at that hour."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+from unit.contract.conftest import LAC, MOULIN
+from unit.contract.test_action import SHARED
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+PLAYBOOKS = CHECKOUT / "playbooks"
+ADDRESSES = {"127.0.1.11": "127.0.23.11", "127.0.1.12": "127.0.23.12", "127.0.1.13": "127.0.23.13"}
+
+#: What deploy.yml does before it touches a server, and a mark that shows that it would go on.
+GATE = [
+    {"ansible.builtin.import_playbook": str(PLAYBOOKS / "check.yml")},
+    {"ansible.builtin.import_playbook": str(PLAYBOOKS / "office_hours.yml")},
+    {
+        "hosts": "prosecours_clients",
+        "gather_facts": False,
+        "tasks": [{"ansible.builtin.debug": {"msg": "the work begins on {{ inventory_hostname }}"}}],
+    },
+]
+
+
+class Played(NamedTuple):
+    code: int
+    output: str
+
+    @property
+    def text(self) -> str:
+        """All that was printed, on one line."""
+        return re.sub(r"\s+", " ", self.output)
+
+    @property
+    def worked_on(self) -> set[str]:
+        return set(re.findall(r"the work begins on ([\w-]+)", self.output))
+
+
+class Controller:
+    """An inventory whose servers listen and count who calls, and ansible-playbook at a given time (UTC)."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        (folder / "inventory" / "clients").mkdir(parents=True)
+        (folder / "inventory" / "all_clients.yml").write_text(SHARED, "utf-8")
+        (folder / "gate.yml").write_text(yaml.safe_dump(GATE), "utf-8")
+        for name, text in {"moulin": MOULIN, "lac": LAC}.items():
+            self.client(name, text)
+        self._servers = [stack.enter_context(socket.create_server((a, 5986))) for a in ADDRESSES.values()]
+
+    def client(self, name: str, text: str) -> None:
+        for lab, own in ADDRESSES.items():
+            text = text.replace(lab, own)
+        (self.folder / "inventory" / "clients" / f"{name}.yml").write_text(text, "utf-8")
+
+    def called(self) -> int:
+        """How many connections the servers were asked for."""
+        calls = 0
+        for server in self._servers:
+            server.setblocking(False)
+            try:
+                server.accept()[0].close()
+                calls += 1
+            except BlockingIOError:
+                pass
+        return calls
+
+    def play(self, at: str, *arguments: str, playbook: Path | None = None) -> Played:
+        done = subprocess.run(
+            ["faketime", "-f", f"@{at}", "ansible-playbook", "-i", self.folder / "inventory",
+             playbook or self.folder / "gate.yml", *arguments],
+            cwd=CHECKOUT,
+            # A controller in another time zone has the same office hours: Europe/Paris.
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "TZ": "UTC"},
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )  # fmt: skip
+        return Played(done.returncode, done.stdout + done.stderr)
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Iterator[Controller]:
+    with ExitStack() as stack:
+        yield Controller(tmp_path, stack)
+
+
+ALL = {"moulin-srv1", "moulin-sql", "lac-srv"}
+
+
+def test_in_office_hours_nothing_is_said(controller: Controller) -> None:
+    played = controller.play("2026-11-23 16:59:00")  # 17:59 in Paris
+    assert played.code == 0, played.output
+    assert played.worked_on == ALL
+    assert "office hours:" not in played.output
+
+
+def test_deploy_outside_is_refused_before_any_server_is_touched(controller: Controller) -> None:
+    played = controller.play("2026-11-23 17:00:00", playbook=PLAYBOOKS / "deploy.yml")  # 18:00 in Paris
+    assert played.code == 2
+    assert (
+        "Outside office hours: it is 18:00 in Paris; the next opening is Tuesday 24 November 2026 at 08:30."
+        " No server was touched." in played.text
+    )
+    assert "prosecours_reason" in played.text
+    assert "Traceback" not in played.output
+    assert controller.called() == 0
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "...", "42"])
+def test_no_reason_is_no_reason(controller: Controller, reason: str) -> None:
+    played = controller.play("2026-11-21 10:00:00", "-e", f"prosecours_reason='{reason}'")
+    assert played.code == 2, played.output
+    assert "it is Saturday" in played.text
+    assert played.worked_on == set()
+
+
+def test_with_a_reason_it_goes_on_and_says_so(controller: Controller) -> None:
+    played = controller.play(
+        "2026-11-21 10:00:00", "-e", "prosecours_reason='serveur remplacé, demandé par Mme Lefèvre'"
+    )
+    assert played.code == 0, played.output
+    assert played.worked_on == ALL
+    assert "It goes on, because: serveur remplacé, demandé par Mme Lefèvre" in played.output
+
+
+def test_check_mode_is_not_refused_but_says_so(controller: Controller) -> None:
+    played = controller.play("2026-11-21 10:00:00", "--check")
+    assert played.code == 0, played.output
+    assert "Without --check this would be refused." in played.text
+    assert played.worked_on == ALL
+
+
+def test_each_client_is_judged_by_its_own_calendar(controller: Controller) -> None:
+    vars_line = "        prosecours_subscribed_gb: 20\n"
+    controller.client("lac", LAC.replace(vars_line, f"{vars_line}        prosecours_alsace_moselle: true\n"))
+    good_friday = "2026-04-03 08:00:00"
+    refused = controller.play(good_friday)
+    assert refused.code == 2
+    assert (
+        "(Vendredi saint); the next opening for ferme_du_lac is Tuesday 7 April 2026 at 08:30."
+        in refused.text
+    )
+    assert refused.worked_on == set(), "the run is refused as a whole, as one with an invalid contract is"
+    limited = controller.play(good_friday, "--limit", "gaec_du_moulin")
+    assert limited.code == 0, limited.output
+    assert limited.worked_on == {"moulin-srv1", "moulin-sql"}
+
+
+def test_a_holiday_has_its_french_name(controller: Controller) -> None:
+    played = controller.play("2026-12-25 09:00:00")
+    assert "25 December is a public holiday (Noël)" in played.text
