@@ -1,0 +1,66 @@
+"""What monitoring found, judged, remembered and written; documented in plugins/modules/findings.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..plugin_utils import monitoring
+from ..plugin_utils.ansible_adapter import CoreAction
+from ..plugin_utils.monitoring_findings import Limits
+
+
+class ActionModule(CoreAction):
+    """Works on the controller only; writes no file in check mode."""
+
+    _requires_connection = False
+    ARGUMENTS = {
+        "clients": {"type": "dict", "required": True},
+        "hosts": {"type": "dict", "required": True},
+        "servers": {"type": "dict", "required": True},
+        "repositories": {"type": "dict", "default": {}},
+        "agent_folder": {"type": "str", "default": r"C:\Program Files\ProSecours"},
+        "report_directory": {"type": "str", "default": "build/reports"},
+        "metrics": {"type": "str", "default": ""},
+        "grace_hours": {"type": "int", "default": 8},
+        "maintenance_days": {"type": "int", "default": 3},
+        "drill_days": {"type": "int", "default": 35},
+        "running_hours": {"type": "int", "default": 72},
+        "clock_seconds": {"type": "int", "default": 300},
+        "free_mb": {"type": "int", "default": 1000},
+        "fail_on": {
+            "type": "str",
+            "choices": ["notice", "warning", "critical", "never"],
+            "default": "warning",
+        },
+    }
+
+    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        clients = monitoring.clients_of(
+            arguments["clients"],
+            arguments["hosts"],
+            {host: facts for host, facts in arguments["servers"].items() if "reachable" in facts},
+            {host: result for host, result in arguments["repositories"].items() if result},
+            arguments["agent_folder"],
+        )
+        limits = Limits(
+            grace=timedelta(hours=arguments["grace_hours"]),
+            maintenance=timedelta(days=arguments["maintenance_days"]),
+            drill=timedelta(days=arguments["drill_days"]),
+            running=timedelta(hours=arguments["running_hours"]),
+            clock_seconds=arguments["clock_seconds"],
+            free_bytes=arguments["free_mb"] * 10**6,
+        )
+        outcome = monitoring.run(
+            clients,
+            limits,
+            f"{arguments['report_directory']}/monitoring",
+            arguments["metrics"],
+            datetime.now(UTC),
+            check=self._task.check_mode,
+        )
+        self._display.display("\n" + monitoring.table(outcome.report))
+        result = {"changed": False, "state": outcome.worst(), "files": outcome.files}
+        failure = monitoring.verdict(outcome, arguments["fail_on"])
+        return {**result, "failed": True, "msg": failure} if failure else result

@@ -1,0 +1,107 @@
+"""Documentation of the action plugin of the same name; it runs on the controller alone."""
+
+DOCUMENTATION = r"""
+module: findings
+short_description: Judge what monitoring saw, remember it and report it
+version_added: 0.1.0
+description:
+  - Turns the facts of M(prosecours.backup.monitor) and M(prosecours.backup.status) into findings, each with a
+    severity, a clause of the contract, a sentence and a remedy, in English and in French (C9, C12, C18).
+  - Remembers them in C(monitoring/memory.json) below O(report_directory), so that a finding is announced
+    once, reminded daily, closed when it is gone, and dated. What could not be looked at stays as it was.
+  - Writes C(monitoring/report.json) and a Prometheus text file. An output that cannot be written costs a
+    sentence and no other output.
+options:
+  clients:
+    description: The contracts of all clients, RV(prosecours.backup.contract#module:clients).
+    type: dict
+    required: true
+  hosts:
+    description: The contracts of all servers, RV(prosecours.backup.contract#module:hosts).
+    type: dict
+    required: true
+  servers:
+    description: >-
+      What M(prosecours.backup.monitor) returned, by server. One without an answer was not asked in this run,
+      and what is known of it stays.
+    type: dict
+    required: true
+  repositories:
+    description: What M(prosecours.backup.status) returned, failed or not, by repository host.
+    type: dict
+    default: {}
+  agent_folder:
+    description: The agent's folder on the servers.
+    type: str
+    default: C:\Program Files\ProSecours
+  report_directory:
+    description: Where reports are written on the controller.
+    type: str
+    default: build/reports
+  metrics:
+    description: Path of the Prometheus text file; empty for one beside the report.
+    type: str
+    default: ""
+  grace_hours:
+    description: Hours after its daily start at which a backup that is not there counts as missed.
+    type: int
+    default: 8
+  maintenance_days:
+    description: Days after which retention and checks of a repository are too old.
+    type: int
+    default: 3
+  drill_days:
+    description: Days after which the last restore drill is too old.
+    type: int
+    default: 35
+  running_hours:
+    description: Hours for which a backup may run before its server counts as silent.
+    type: int
+    default: 72
+  clock_seconds:
+    description: Seconds by which a server's clock may be wrong.
+    type: int
+    default: 300
+  free_mb:
+    description: Megabytes (10^6 bytes) that are to be free on the agent's drive.
+    type: int
+    default: 1000
+  fail_on:
+    description: The least severity of an open finding with which the action fails.
+    type: str
+    choices: [notice, warning, critical, never]
+    default: warning
+attributes:
+  check_mode:
+    description: Judges against what is remembered, and writes nothing.
+    support: full
+  diff_mode:
+    description: A report has no before and after worth showing.
+    support: none
+seealso:
+  - module: prosecours.backup.monitor
+author:
+  - Pro Secours maintainers (@prosecours)
+"""
+
+EXAMPLES = r"""
+- name: Judge what was seen, remember it and report
+  prosecours.backup.findings:
+    clients: "{{ contract_result.clients }}"
+    hosts: "{{ contract_result.hosts }}"
+    servers: "{{ dict(servers | zip(servers | map('extract', hostvars, 'agent_monitor'))) }}"
+  run_once: true
+"""
+
+RETURN = r"""
+state:
+  description: The severity of the worst open finding, or V(ok).
+  returned: always
+  type: str
+  sample: critical
+files:
+  description: The files that were written, by kind.
+  returned: always
+  type: dict
+  sample: {json: build/reports/monitoring/report.json, metrics: build/reports/monitoring/prosecours.prom}
+"""

@@ -1,0 +1,260 @@
+"""Monitoring of a fleet (C9, C12, C18): facts of both sides -> findings -> memory -> report -> files.
+
+What each side tells is gathered by others (`monitoring_server` over WinRM, the action `status` on the
+repository hosts); here it is put together, judged, remembered and written. An output that fails costs a
+sentence, and no other output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from . import documents, monitoring_metrics
+from .monitoring_findings import Client, Limits, judge
+from .monitoring_kinds import SEVERITIES
+from .monitoring_memory import CLOSED, NEW, OPEN, REMINDED, DamagedMemory, Memory, Step
+
+OK = "ok"
+MEMORY, REPORT, METRICS = "memory.json", "report.json", "prosecours.prom"
+"""The files in the folder of monitoring: what is remembered, the report for programs, the Prometheus file."""
+_OF_SERVER = (
+    *("host", "address", "reachable", "failure", "last_status", "free_bytes"),
+    "clock_offset_seconds",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run: its report (docs/monitoring.md has the shape), the files that were written by kind, and a
+    sentence for each that could not be."""
+
+    report: dict[str, Any]
+    files: dict[str, str]
+    problems: tuple[str, ...]
+
+    def worst(self) -> str:
+        """The severity of the worst open finding, or "ok"."""
+        return _worst(client["state"] for client in self.report["clients"])
+
+
+def clients_of(
+    contracts: Mapping[str, Mapping[str, Any]],
+    hosts: Mapping[str, Mapping[str, Any]],
+    servers: Mapping[str, Mapping[str, Any]],
+    repositories: Mapping[str, Mapping[str, Any]],
+    folder: str,
+) -> list[Client]:
+    """All clients of the inventory with what was learnt of them. `servers`: host -> facts, of those that were
+    asked; `repositories`: repository host -> what its `status` returned, an Ansible result."""
+    return [
+        Client(
+            contract,
+            {host: hosts[host] for host in contract["hosts"]},
+            {host: servers[host] for host in contract["hosts"] if host in servers},
+            *_repository_of(name, repositories),
+            folder=folder,
+        )
+        for name, contract in contracts.items()
+    ]
+
+
+def _repository_of(
+    client: str, repositories: Mapping[str, Mapping[str, Any]]
+) -> tuple[Mapping[str, Any] | None, str | None]:
+    """The client's status, or why there is none; neither when no repository host was asked."""
+    for result in repositories.values():
+        if client in (result.get("clients") or {}):
+            return result["clients"][client], None
+        if client in (result.get("failures") or {}):
+            return None, str(result["failures"][client])
+    silent = [
+        f"{host}: {' '.join(str(result.get('msg') or 'it did not answer').split())}"
+        for host, result in repositories.items()
+        if result.get("failed") or result.get("unreachable")
+    ]
+    if silent:
+        return None, "; ".join(silent)
+    return None, f"none of {', '.join(repositories)} knows it" if repositories else None
+
+
+def run(
+    clients: Sequence[Client],
+    limits: Limits,
+    folder: str,
+    metrics: str,
+    now: datetime,
+    check: bool = False,
+    announce: Callable[[dict[str, Any]], Iterable[str]] = lambda _: (),
+) -> Outcome:
+    """Judge, remember and write; with `check`, judge only. `announce` tells people what is new; it returns a
+    sentence for each that could not be told, and then all of it is new again next time. Raises nothing for
+    what the world does."""
+    place = Path(folder).expanduser()
+    problems: list[str] = []
+    files: dict[str, str] = {}
+    with contextlib.nullcontext() if check else _alone(place, problems):
+        memory = _remembered(place / MEMORY, problems, check)
+        found = [finding for client in clients for finding in judge(client, memory, limits, now)]
+        step = memory.step(clients, found, now)
+        report = assemble(clients, step, now)
+        if check:
+            return Outcome(report, files, tuple(problems))
+        outputs = {
+            "json": (place / REPORT, json.dumps(report, indent=2, ensure_ascii=False) + "\n", 0o640),
+            # node_exporter runs as a user of its own.
+            "metrics": (
+                Path(metrics).expanduser() if metrics else place / METRICS,
+                monitoring_metrics.render(report),
+                0o644,
+            ),
+        }
+        for name, (path, text, mode) in outputs.items():
+            with _told(path, problems):
+                documents.write_whole(path, text).chmod(mode)
+                files[name] = str(path)
+        untold = list(announce(report))
+        problems += untold
+        with _told(place / MEMORY, problems):
+            documents.write_whole(place / MEMORY, (step.unannounced if untold else step.memory).text())
+    return Outcome(report, files, tuple(dict.fromkeys(problems)))
+
+
+def assemble(clients: Iterable[Client], step: Step, now: datetime) -> dict[str, Any]:
+    """The report of a run: what programs read, and what every other output is made from."""
+    return {
+        "format": 1,
+        "at": now.astimezone(documents.PARIS).isoformat(timespec="seconds"),
+        "clients": [_of_client(client, step.open) for client in clients],
+        "closed": list(step.closed),
+        "journal": None,
+    }
+
+
+def _of_client(client: Client, findings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    own = sorted(
+        (finding for finding in findings if finding["client"] == client.id),
+        key=lambda finding: (-SEVERITIES.index(finding["severity"]), finding["id"]),
+    )
+    return {
+        **{name: client.contract[name] for name in ("id", "name", "reference", "contacts")},
+        "state": _worst(finding["severity"] for finding in own),
+        "repository": client.status,
+        "repository_failure": client.failure,
+        "servers": [{name: facts.get(name) for name in _OF_SERVER} for facts in client.servers.values()],
+        "findings": own,
+    }
+
+
+def _worst(severities: Iterable[str]) -> str:
+    order = (OK, *SEVERITIES)
+    return max(severities, key=order.index, default=OK)
+
+
+# -- for people -------------------------------------------------------------------------------------------
+
+_MARKS = {NEW: "new", OPEN: "", REMINDED: "still", CLOSED: "closed"}
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """The report for a technician at a terminal: a line a client, below it what was found and what to do."""
+    lines = []
+    for client in report["clients"]:
+        lines.append(f"{client['state'].upper():<8}  {client['id']}  {client['name']}  {client['reference']}")
+        for finding in client["findings"]:
+            since = documents.local(finding["since"])
+            mark = f"{_MARKS[finding['status']]:<6} {finding['severity']}"
+            lines.append(
+                f"  {mark} ({finding['clause']}, since {since:%Y-%m-%d %H:%M}): {finding['sentence']}"
+            )
+            if finding["status"] != OPEN:
+                lines.append(f"         {finding['remedy']}")
+    lines += [f"closed    {finding['client']}: {finding['sentence']}" for finding in report["closed"]]
+    return "\n".join(lines)
+
+
+def verdict(outcome: Outcome, fail_on: str) -> str:
+    """What a scheduler is told when the run is to count as failed: one sentence each; empty when it is not.
+
+    `fail_on` is the least severity that fails, or "never"; an output that failed always does."""
+    sentences = list(outcome.problems)
+    if fail_on != "never":
+        bad = SEVERITIES[SEVERITIES.index(fail_on) :]
+        counts = {
+            client["id"]: sum(finding["severity"] in bad for finding in client["findings"])
+            for client in outcome.report["clients"]
+        }
+        if total := sum(counts.values()):
+            of = ", ".join(f"{client} ({count})" for client, count in counts.items() if count)
+            sentences.append(
+                f"{total} finding{'s' * (total > 1)} of severity {' or '.join(bad)}: {of}. The table above"
+                " says what to do."
+            )
+    return " ".join(sentences)
+
+
+# -- files ------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _alone(place: Path, problems: list[str]) -> Iterator[None]:
+    """One run at a time; where the folder cannot be written there is nothing to disturb."""
+    descriptor = None
+    with _told(place, problems):
+        place.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(place / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _remembered(path: Path, problems: list[str], check: bool) -> Memory:
+    """The memory of the run before; one that is damaged is put aside, and everything is new once more."""
+    try:
+        return Memory.read(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return Memory.empty()
+    except UnicodeDecodeError:
+        reason = "it is no text"
+    except DamagedMemory as error:
+        reason = str(error)
+    except OSError as error:
+        problems.append(_cannot(path, "read", error))
+        return Memory.empty()
+    aside = path.with_name(f"{path.name}.damaged")
+    with _told(aside, problems):
+        if not check:
+            path.replace(aside)
+        problems.append(
+            f"The memory of monitoring, {path}, could not be used ({reason}): it was put aside as"
+            f" {aside.name}, and every finding counts as new."
+        )
+    return Memory.empty()
+
+
+@contextlib.contextmanager
+def _told(path: Path, problems: list[str]) -> Iterator[None]:
+    """What keeps a file from being written becomes a sentence."""
+    try:
+        yield
+    except documents.DocumentError as error:
+        problems.append(str(error))
+    except OSError as error:
+        problems.append(_cannot(path, "written", error))
+
+
+def _cannot(path: Path, what: str, error: OSError) -> str:
+    return (
+        f"{path} cannot be {what} ({error.strerror}). Set prosecours_report_dir, or"
+        " prosecours_monitor_metrics, to a place that you may write to."
+    )

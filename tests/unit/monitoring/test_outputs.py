@@ -1,0 +1,152 @@
+"""A whole run on the controller: files, faults of the disk, what a scheduler is told."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.prosecours.backup.plugins.plugin_utils import monitoring
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_findings import Limits
+
+from .fleet import CONTRACT, HOST, HOSTS, NOW, STATUS, TASK, client, drift, server
+
+DISABLED = client(server(**drift("task", TASK, "disabled"), watched={TASK: "xx"}))
+
+
+def run(folder: Path, of: Any = DISABLED, **settings: Any) -> monitoring.Outcome:
+    return monitoring.run([of], Limits(), str(folder), settings.pop("metrics", ""), NOW, **settings)
+
+
+def test_what_a_run_leaves(tmp_path: Path) -> None:
+    outcome = run(tmp_path / "new" / "monitoring")
+    assert outcome.problems == ()
+    assert outcome.worst() == "critical"
+    folder = tmp_path / "new" / "monitoring"
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    assert report == outcome.report
+    [of] = report["clients"]
+    assert (of["id"], of["state"], of["repository"]) == ("gaec_du_moulin", "critical", STATUS)
+    assert [finding["kind"] for finding in of["findings"]] == ["task_disabled"]
+    assert set(of["servers"][0]) == {
+        "host", "address", "reachable", "failure", "last_status", "free_bytes", "clock_offset_seconds",
+    }  # fmt: skip
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert modes == {".lock": 0o600, "memory.json": 0o640, "report.json": 0o640, "prosecours.prom": 0o644}
+
+
+def test_check_mode_writes_nothing(tmp_path: Path) -> None:
+    outcome = run(tmp_path / "monitoring", check=True)
+    assert outcome.worst() == "critical"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file_costs_sentences_and_not_the_run(tmp_path: Path) -> None:
+    (tmp_path / "monitoring").write_text("x")
+    announced: list[dict[str, Any]] = []
+
+    def announce(report: dict[str, Any]) -> list[str]:
+        announced.append(report)
+        return []
+
+    outcome = run(tmp_path / "monitoring", metrics=str(tmp_path / "m" / "a.prom"), announce=announce)
+    assert outcome.report["clients"][0]["state"] == "critical"
+    assert list(outcome.files) == ["metrics"]
+    assert announced == [outcome.report]
+    for problem in outcome.problems:
+        assert str(tmp_path) in problem
+        assert problem.endswith(".")
+    assert "cannot be" in monitoring.verdict(outcome, "never")
+
+
+def test_a_damaged_memory_is_put_aside(tmp_path: Path) -> None:
+    run(tmp_path)
+    (tmp_path / "memory.json").write_text('{"format": 1', "utf-8")
+    outcome = run(tmp_path)
+    [problem] = outcome.problems
+    assert "memory.json.damaged" in problem
+    assert (tmp_path / "memory.json.damaged").read_text("utf-8") == '{"format": 1'
+    assert [finding["status"] for finding in outcome.report["clients"][0]["findings"]] == ["new"]
+    assert run(tmp_path).problems == ()
+
+
+def test_what_could_not_be_announced_is_new_again(tmp_path: Path) -> None:
+    first = run(tmp_path, announce=lambda report: ["smtp.example refuses the login. Correct it."])
+    assert first.problems == ("smtp.example refuses the login. Correct it.",)
+    second = run(tmp_path)
+    assert [one["status"] for one in second.report["clients"][0]["findings"]] == ["new"]
+    third = run(tmp_path)
+    assert [one["status"] for one in third.report["clients"][0]["findings"]] == ["open"]
+
+
+def _many(folder: Path) -> None:
+    for _ in range(10):
+        assert run(folder).problems == ()
+
+
+def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_many, args=(tmp_path,)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    json.loads((tmp_path / "memory.json").read_text("utf-8"))
+    assert not list(tmp_path.glob("*.damaged"))
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "fails"), [("notice", True), ("warning", True), ("critical", True), ("never", False)]
+)
+def test_what_a_scheduler_is_told(tmp_path: Path, fail_on: str, fails: bool) -> None:
+    sentence = monitoring.verdict(run(tmp_path), fail_on)
+    assert bool(sentence) == fails
+    assert not fails or "gaec_du_moulin (1)" in sentence
+
+
+def test_a_notice_fails_nothing_unless_asked(tmp_path: Path) -> None:
+    outcome = run(tmp_path, client(server(**drift("staging", "C:\\x\\staging"))))
+    assert monitoring.verdict(outcome, "warning") == ""
+    assert "1 finding of severity notice" in monitoring.verdict(outcome, "notice")
+
+
+def test_the_table_names_client_finding_and_remedy_once(tmp_path: Path) -> None:
+    first, second = (monitoring.table(run(tmp_path).report) for _ in range(2))
+    assert "CRITICAL  gaec_du_moulin  GAEC du Moulin  PS-2026-0042" in first
+    assert "deploy.yml --limit moulin-srv1" in first
+    assert "is disabled" in second
+    assert "deploy.yml" not in second
+    closed = monitoring.table(run(tmp_path, client()).report)
+    assert closed.splitlines()[0].startswith("OK ")
+    assert closed.splitlines()[1].startswith("closed ")
+
+
+REPOSITORIES: dict[str, tuple[dict[str, Any], tuple[Any, Any]]] = {
+    "no host was asked": ({}, (None, None)),
+    "told": ({"depot": {"clients": {"gaec_du_moulin": STATUS}, "failures": {}}}, (STATUS, None)),
+    "told by one of two": (
+        {"a": {"failed": True, "msg": "down"}, "b": {"clients": {"gaec_du_moulin": STATUS}}}, (STATUS, None),
+    ),
+    "this client failed": (
+        {"depot": {"failed": True, "msg": "1 client", "failures": {"gaec_du_moulin": "the disk is gone"}}},
+        (None, "the disk is gone"),
+    ),
+    "the host is down": (
+        {"depot": {"unreachable": True, "msg": "Failed to connect\n to the host"}},
+        (None, "depot: Failed to connect to the host"),
+    ),
+    "the action failed": ({"depot": {"failed": True}}, (None, "depot: it did not answer")),
+    "nobody knows it": ({"a": {"clients": {}}, "b": {"clients": {}}}, (None, "none of a, b knows it")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("results", "expected"), REPOSITORIES.values(), ids=REPOSITORIES.keys())
+def test_which_repository_host_tells_of_a_client(results: dict[str, Any], expected: tuple[Any, Any]) -> None:
+    contracts = {"gaec_du_moulin": CONTRACT}
+    [made] = monitoring.clients_of(contracts, HOSTS, {HOST: server()}, results, "C:\\x")
+    assert (made.status, made.failure) == expected
+    assert set(made.servers) == {HOST}
