@@ -25,6 +25,7 @@ ROLES = sorted(path.parent.parent.name for path in (CHECKOUT / "roles").glob("*/
 FOREIGN = {
     "ansible_adapter.py": {"ansible"},
     "documents.py": {"jinja2", "weasyprint"},
+    "mail.py": {"email_validator"},
     "plots.py": {"matplotlib"},
     "winrm_session.py": {"winrm", "requests", "urllib3"},
     "office_hours.py": {"holidays"},
