@@ -22,6 +22,7 @@ class ActionModule(CoreAction):
         "repositories": {"type": "dict", "default": {}},
         "agent_folder": {"type": "str", "default": r"C:\Program Files\ProSecours"},
         "report_directory": {"type": "str", "default": "build/reports"},
+        "pdf": {"type": "bool", "default": False},
         "metrics": {"type": "str", "default": ""},
         "grace_hours": {"type": "int", "default": 8},
         "maintenance_days": {"type": "int", "default": 3},
@@ -56,7 +57,7 @@ class ActionModule(CoreAction):
             clients,
             limits,
             f"{arguments['report_directory']}/monitoring",
-            arguments["metrics"],
+            monitoring.Outputs(arguments["metrics"], arguments["pdf"]),
             datetime.now(UTC),
             check=self._task.check_mode,
         )

@@ -9,7 +9,8 @@ description:
     severity, a clause of the contract, a sentence and a remedy, in English and in French (C9, C12, C18).
   - Remembers them in C(monitoring/memory.json) below O(report_directory), so that a finding is announced
     once, reminded daily, closed when it is gone, and dated. What could not be looked at stays as it was.
-  - Writes C(monitoring/report.json) and a Prometheus text file. An output that cannot be written costs a
+  - Writes C(monitoring/surveillance.html), the report in French, C(monitoring/report.json), the same for
+    programs, and a Prometheus text file. An output that cannot be written costs a
     sentence and no other output.
 options:
   clients:
@@ -38,6 +39,10 @@ options:
     description: Where reports are written on the controller.
     type: str
     default: build/reports
+  pdf:
+    description: Whether the report in French is written as PDF too.
+    type: bool
+    default: false
   metrics:
     description: Path of the Prometheus text file; empty for one beside the report.
     type: str
@@ -103,5 +108,8 @@ files:
   description: The files that were written, by kind.
   returned: always
   type: dict
-  sample: {json: build/reports/monitoring/report.json, metrics: build/reports/monitoring/prosecours.prom}
+  sample:
+    json: build/reports/monitoring/report.json
+    html: build/reports/monitoring/surveillance.html
+    metrics: build/reports/monitoring/prosecours.prom
 """

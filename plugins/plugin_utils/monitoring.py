@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from . import documents, monitoring_metrics
+from . import documents, monitoring_metrics, monitoring_report
 from .monitoring_findings import Client, Limits, judge
 from .monitoring_kinds import SEVERITIES
 from .monitoring_memory import CLOSED, NEW, OPEN, REMINDED, DamagedMemory, Memory, Step
@@ -43,6 +43,15 @@ class Outcome:
     def worst(self) -> str:
         """The severity of the worst open finding, or "ok"."""
         return _worst(client["state"] for client in self.report["clients"])
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is written beside the report for programs."""
+
+    metrics: str = ""
+    """Path of the Prometheus file; empty for one beside the report."""
+    pdf: bool = False
 
 
 def clients_of(
@@ -89,7 +98,7 @@ def run(
     clients: Sequence[Client],
     limits: Limits,
     folder: str,
-    metrics: str,
+    outputs: Outputs,
     now: datetime,
     check: bool = False,
     announce: Callable[[dict[str, Any]], Iterable[str]] = lambda _: (),
@@ -107,19 +116,16 @@ def run(
         report = assemble(clients, step, now)
         if check:
             return Outcome(report, files, tuple(problems))
-        outputs = {
-            "json": (place / REPORT, json.dumps(report, indent=2, ensure_ascii=False) + "\n", 0o640),
-            # node_exporter runs as a user of its own.
-            "metrics": (
-                Path(metrics).expanduser() if metrics else place / METRICS,
-                monitoring_metrics.render(report),
-                0o644,
-            ),
-        }
-        for name, (path, text, mode) in outputs.items():
-            with _told(path, problems):
-                documents.write_whole(path, text).chmod(mode)
-                files[name] = str(path)
+        with _told(place / REPORT, problems):
+            text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+            files["json"] = str(documents.write_whole(place / REPORT, text))
+        with _told(place, problems):
+            files |= monitoring_report.write(report, place, pdf=outputs.pdf)
+        metrics = Path(outputs.metrics).expanduser() if outputs.metrics else place / METRICS
+        with _told(metrics, problems):
+            written = documents.write_whole(metrics, monitoring_metrics.render(report))
+            written.chmod(0o644)  # node_exporter runs as a user of its own
+            files["metrics"] = str(written)
         untold = list(announce(report))
         problems += untold
         with _told(place / MEMORY, problems):

@@ -147,9 +147,9 @@ _ROWS = (
     # -- the tool, as the provider leaves it (C11) ------------------------------------------------------
     Kind(
         "deploy_due", SERVER, NOTICE, "C11",
-        "{name} on {host} is as it was deployed; the inventory has changed since",
+        "{name} on {host} is as it was deployed; the inventory or the collection asks for another one since",
         "Run playbooks/deploy.yml --limit {host}",
-        "{name} de {host} est tel que déployé ; l'inventaire a changé depuis",
+        "{name} de {host} est tel que déployé ; l'inventaire ou la collection a changé depuis",
         "Lancer deploy.yml --limit {host}",
     ),
     Kind(

@@ -19,7 +19,16 @@ CONTRACT: dict[str, Any] = {
     "name": "GAEC du Moulin",
     "reference": "PS-2026-0042",
     "subscribed_gb": 50,
-    "contacts": {"main": {"name": "Lefèvre"}, "substitute": None},
+    "contacts": {
+        "main": {
+            "title": "Mme",
+            "first_name": "Élodie",
+            "name": "Lefèvre",
+            "email": "elodie.lefevre@moulin.example",
+            "mobile": "06 12 34 56 78",
+        },
+        "substitute": None,
+    },
     "hosts": [HOST],
 }
 HOSTS: dict[str, Any] = {

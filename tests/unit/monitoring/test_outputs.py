@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils import monitoring
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring import Outputs
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_findings import Limits
 
 from .fleet import CONTRACT, HOST, HOSTS, NOW, STATUS, TASK, client, drift, server
@@ -18,7 +19,7 @@ DISABLED = client(server(**drift("task", TASK, "disabled"), watched={TASK: "xx"}
 
 
 def run(folder: Path, of: Any = DISABLED, **settings: Any) -> monitoring.Outcome:
-    return monitoring.run([of], Limits(), str(folder), settings.pop("metrics", ""), NOW, **settings)
+    return monitoring.run([of], Limits(), str(folder), Outputs(settings.pop("metrics", "")), NOW, **settings)
 
 
 def test_what_a_run_leaves(tmp_path: Path) -> None:
@@ -35,7 +36,13 @@ def test_what_a_run_leaves(tmp_path: Path) -> None:
         "host", "address", "reachable", "failure", "last_status", "free_bytes", "clock_offset_seconds",
     }  # fmt: skip
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
-    assert modes == {".lock": 0o600, "memory.json": 0o640, "report.json": 0o640, "prosecours.prom": 0o644}
+    assert modes == {
+        ".lock": 0o600,
+        "memory.json": 0o640,
+        "report.json": 0o640,
+        "surveillance.html": 0o640,
+        "prosecours.prom": 0o644,
+    }
 
 
 def test_check_mode_writes_nothing(tmp_path: Path) -> None:
