@@ -17,7 +17,7 @@ from .restic_repository import Repository
 from .retention import Action, Decision, Rules, Snapshot, day_of, disagreement, plan
 from .retention_proof import objections
 from .sudden_loss import losses
-from .volume import Day, bill, figures
+from .volume import Day, Usage, Use, bill, figures
 
 HISTORY = timedelta(days=400)
 """So long is told of each backup how large it was and how long it took, retained or not."""
@@ -56,21 +56,28 @@ class Facts:
     new_releases: tuple[str, ...]
     unfinished: bool
     stored: int
+    usage: Usage
+    closed: bool | None
+    """Whether the server refuses new backups; None when it refuses some, after a kill."""
     now: datetime
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does. Empty when nothing is removed, pruned or released."""
+    """What a run does. Empty when nothing is removed, pruned, released, opened or closed."""
 
     decisions: tuple[Decision, ...]
     removed: tuple[str, ...]
     prune: bool
     release: tuple[str, ...]
+    closed: bool
+    """Whether the server is to refuse new backups from now on (C15)."""
+    moves: bool
+    """It does not do so yet."""
 
     @property
     def changes(self) -> bool:
-        return bool(self.removed or self.prune or self.release)
+        return bool(self.removed or self.prune or self.release or self.moves)
 
 
 def run(order: Order, repository: Repository, state: State, check: bool) -> dict[str, Any]:
@@ -82,6 +89,7 @@ def run(order: Order, repository: Repository, state: State, check: bool) -> dict
     with state.locked():
         facts = gather(order, repository, state, datetime.now(UTC))
         state.keep_versions(facts.versions)
+        state.keep_usage(facts.usage)
         planned = decide(order, facts)
         apply(order, planned, repository, state, facts)
         done = replace(order, release=())
@@ -129,6 +137,8 @@ def gather(order: Order, repository: Repository, state: State, now: datetime) ->
         new_releases=tuple(name for name in asked if name not in releases),
         unfinished=state.unfinished,
         stored=repository.stored_bytes(),
+        usage=_usage(order, snapshots, versions, state),
+        closed=repository.gate.closed,
         now=now,
     )
 
@@ -163,7 +173,14 @@ def decide(order: Order, facts: Facts) -> Plan:
     removed = tuple(one.id for one in decisions if one.action is Action.REMOVE)
     if problems := objections(facts.snapshots, removed, facts.now, rules):
         raise Refused(f"Nothing was removed: the promise would not hold ({'; '.join(problems)}).")
-    return Plan(decisions, removed, bool(removed) or facts.unfinished, facts.new_releases)
+    return Plan(
+        decisions,
+        removed,
+        bool(removed) or facts.unfinished,
+        facts.new_releases,
+        closed=facts.usage.over,
+        moves=facts.closed is not facts.usage.over,
+    )
 
 
 def _rules(order: Order, facts: Facts) -> Rules:
@@ -178,12 +195,15 @@ def apply(order: Order, planned: Plan, repository: Repository, state: State, fac
     if planned.release:
         lifted = Release(order.release_by, order.release_why, facts.now.isoformat(timespec="seconds"))
         state.keep_releases({**facts.releases, **dict.fromkeys(planned.release, lifted)})
+    if planned.moves:
+        repository.gate.move(planned.closed)
     if planned.prune:
-        if planned.removed:
-            state.begin(list(planned.removed))
-            repository.forget(planned.removed)
-        repository.prune(order.max_unused)
-        state.finish()
+        with repository.gate.open_for_maintenance(planned.closed):
+            if planned.removed:
+                state.begin(list(planned.removed))
+                repository.forget(planned.removed)
+            repository.prune(order.max_unused)
+            state.finish()
 
 
 # -- report ----------------------------------------------------------------------------------------
@@ -220,15 +240,24 @@ def report(order: Order, facts: Facts, planned: Plan, after: Facts, history: Seq
         },
         "released": list(planned.release),
         "pruned": planned.prune,
-        "volume": figures(history),
+        "volume": {**figures(history), "closed": planned.closed},
         "bills": _bills(order, history),
         "diff": {
             "before_header": f"{order.client}: snapshots",
             "after_header": f"{order.client}: snapshots",
-            "before": _listing(facts.snapshots),
-            "after": _listing(left),
+            "before": _listing(facts.snapshots) + _refusal(facts.closed),
+            "after": _listing(left) + _refusal(planned.closed),
         },
     }
+
+
+def _refusal(closed: bool | None) -> str:
+    """The line of a diff about new backups; none while all is as ever."""
+    return {
+        False: "",
+        True: "new backups are refused: over the subscribed volume\n",
+        None: "new backups are refused in part: a run was interrupted\n",
+    }[closed]
 
 
 def broken_promises(
@@ -260,14 +289,23 @@ def server_of(versions: Sequence[Snapshot]) -> dict[str, Any]:
     }
 
 
+def counting(order: Order, snapshots: Sequence[Snapshot]) -> list[Snapshot]:
+    """The version of each server that counts as its volume: the newest complete one."""
+    servers = (versions_of(snapshots, host, order.rules) for host in hosts_of(snapshots))
+    return [([one for one in mine if one.complete] or mine)[-1] for mine in servers if mine]
+
+
 def _day(order: Order, facts: Facts) -> Day:
-    newest = 0
-    for host in hosts_of(facts.snapshots):
-        versions = versions_of(facts.snapshots, host, order.rules)
-        whole = [one for one in versions if one.complete] or versions
-        if whole:
-            newest += facts.versions[whole[-1].id].measure.bytes
+    newest = sum(facts.versions[one.id].measure.bytes for one in counting(order, facts.snapshots))
     return Day(day_of(facts.now), newest, facts.stored, order.subscribed_gb)
+
+
+def _usage(order: Order, snapshots: Sequence[Snapshot], versions: Mapping[str, Known], state: State) -> Usage:
+    """By the newest versions, or by what a deploy has measured since."""
+    found = {one.host: Use(versions[one.id].measure.bytes, one.arrival) for one in counting(order, snapshots)}
+    known = state.usage() or Usage(0, {})
+    mine = {host: use for host, use in known.servers.items() if host in found}
+    return Usage(order.subscribed_gb, mine).learned(found)
 
 
 def _remembered(order: Order, facts: Facts) -> dict[str, Known]:

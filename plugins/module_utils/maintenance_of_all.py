@@ -13,7 +13,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ class Client:
     weekly: int
     hosts: tuple[str, ...] = ()
     """Its servers, by their names in the inventory."""
+    top: str = ""
+    """The folder that the server in front gives to the client, if it is not `path`."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ def order_of(client: Client, settings: Settings) -> Order:
 
 def repository_of(client: Client, password: str, settings: Settings) -> Repository:
     """Where a client's backups are."""
-    return Repository(Path(client.path), password, settings.restic, settings.patience)
+    path, top = Path(client.path), Path(client.top or client.path)
+    return Repository(path, password, settings.restic, settings.patience, top=top)
 
 
 def worries(report: Mapping[str, Any]) -> list[str]:
@@ -145,7 +148,8 @@ def worries(report: Mapping[str, Any]) -> list[str]:
         found.append(f"{names} set aside: own time and arrival disagree")
     if volume["threshold"]:
         full = f", full on {volume['full_on']}" if volume["full_on"] and volume["percent"] < 100 else ""
-        found.append(f"{volume['percent']} % of {volume['subscribed_gb']} GB are used{full}")
+        refused = "; new backups are refused" if volume["closed"] else ""
+        found.append(f"{volume['percent']} % of {volume['subscribed_gb']} GB are used{full}{refused}")
     return found
 
 
@@ -171,6 +175,11 @@ def main() -> int:
     def say(text: str) -> None:
         print(text, flush=True)
 
+    # A deploy may have raised the number since the settings were written here.
+    for number, client in enumerate(clients):
+        usage = State(Path(given["settings"]["state_folder"], client.client)).usage()
+        if usage:
+            clients[number] = replace(client, subscribed_gb=usage.subscribed_gb)
     outcome = maintain(clients, password_of, Settings(**given["settings"]), check=False, say=say)
     return int(bool(outcome.failures) or any(worries(report) for report in outcome.reports.values()))
 

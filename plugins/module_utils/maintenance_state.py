@@ -18,7 +18,7 @@ from typing import Any
 
 from .retention import Snapshot
 from .sudden_loss import Measure
-from .volume import Day
+from .volume import Day, Usage, Use
 
 
 class Busy(Exception):
@@ -152,6 +152,20 @@ class State:
 
     def keep_history(self, backups: dict[str, Backup]) -> None:
         self._store("history.json", {name: asdict(one) for name, one in backups.items()})
+
+    def usage(self) -> Usage | None:
+        """As the last run or deploy knew it; None before the first."""
+        known = self._load("usage.json", None)
+        if known is None:
+            return None
+        servers = known["servers"].items()
+        return Usage(
+            known["subscribed_gb"],
+            {host: Use(one["bytes"], datetime.fromisoformat(one["at"])) for host, one in servers},
+        )
+
+    def keep_usage(self, usage: Usage) -> None:
+        self._store("usage.json", asdict(usage))
 
     def report(self) -> dict[str, Any]:
         """Of the last maintenance that ended well, with its time under "at"; empty: there was none."""

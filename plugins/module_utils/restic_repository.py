@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from .gate import Gate
 from .retention import Snapshot, Summary
 from .sudden_loss import Measure
 
@@ -116,6 +117,13 @@ class Repository:
     """Seconds to wait for a lock."""
     limit: float = 12 * 3600
     """Seconds that one run of restic may take."""
+
+    top: Path | None = None
+    """The folder that the server in front gives to the client; the repository itself if there is none."""
+
+    @property
+    def gate(self) -> Gate:
+        return Gate(self.path, self.top or self.path)
 
     # -- reading ------------------------------------------------------------------------------------
 

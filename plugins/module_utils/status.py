@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .maintenance import Order, backups, broken_promises, hosts_of, server_of, versions_of
+from .maintenance import Order, backups, broken_promises, counting, hosts_of, server_of, versions_of
 from .maintenance_of_all import FAILURES, Client, Settings, order_of, repository_of, worries
 from .maintenance_state import Backup, State
 from .restic_repository import Lock, NotARepository, Repository
@@ -60,6 +60,7 @@ def status(
         if versions:
             raise
         snapshots, locks, stored = (), (), 0
+    closed = repository.gate.closed is not False  # in part, after a kill: a backup fails there too
     history = backups(state.history(), order, snapshots, versions)
     here = {one.id for one in snapshots}
     broken = broken_promises(order, snapshots, versions, now)
@@ -75,7 +76,7 @@ def status(
             for host in sorted({*hosts, *hosts_of(snapshots)})
         },
         "promise": {"kept": not broken, "problems": list(broken)},
-        "volume": _volume(order, snapshots, history, state.volume(), stored, now),
+        "volume": _volume(order, snapshots, history, state.volume(), stored, closed, now),
         "set_aside": [
             one.id for one in snapshots if one.marks is None and disagreement(one, order.rules) is not None
         ],
@@ -109,18 +110,15 @@ def _volume(
     history: Mapping[str, Backup],
     measured: Sequence[Day],
     stored: int,
+    closed: bool,
     now: datetime,
 ) -> dict[str, Any]:
-    newest = 0
-    for host in hosts_of(snapshots):
-        mine = versions_of(snapshots, host, order.rules)
-        if whole := [one for one in mine if one.complete] or mine:
-            newest += history[whole[-1].id].bytes or 0
+    newest = sum(history[one.id].bytes or 0 for one in counting(order, snapshots))
     today = Day(day_of(now), newest, stored, order.subscribed_gb)
     days = [*(day for day in measured if day.date < today.date), today]
     return {
         **figures(days),
-        "closed": False,
+        "closed": closed,
         "history": [{**asdict(day), "date": day.date.isoformat()} for day in days],
     }
 

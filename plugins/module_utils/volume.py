@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
-from datetime import date, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 GB = 10**9
@@ -46,6 +46,41 @@ class Day:
     def threshold(self) -> int:
         """The highest threshold reached, in percent; 0 below all."""
         return max((level for level in THRESHOLDS if self.percent >= level), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one server is known to have: in its newest version, or as a deploy measured it there since."""
+
+    bytes: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What decides whether a client may send more: what was subscribed, and what was last learned of each
+    server.
+
+    A server that is over cannot send the smaller version that would show that it no longer is. So a deploy,
+    which measures the perimeter there, counts as well.
+    """
+
+    subscribed_gb: int
+    servers: Mapping[str, Use]
+
+    @property
+    def bytes(self) -> int:
+        return sum(use.bytes for use in self.servers.values())
+
+    @property
+    def over(self) -> bool:
+        return self.bytes > self.subscribed_gb * GB
+
+    def learned(self, found: Mapping[str, Use]) -> Usage:
+        """With what was found later than what is known."""
+        known = self.servers
+        later = {host: use for host, use in found.items() if host not in known or use.at >= known[host].at}
+        return replace(self, servers={**known, **later})
 
 
 def full_on(history: Sequence[Day]) -> date | None:

@@ -137,6 +137,7 @@ clients:
         percent: 40.6
         threshold: 0
         full_on: "2027-05-17"
+        closed: false
 orders:
   description: The clients of this host, where their repositories are and what they are promised.
   returned: always

@@ -104,6 +104,7 @@ def orders(
             "client": one.client,
             "reference": clients[one.client]["reference"],
             "path": str(data / one.client / one.repository),
+            "top": str(data / one.client / one.username),
             "subscribed_gb": clients[one.client]["subscribed_gb"],
             "hosts": list(clients[one.client]["hosts"]),
             **clients[one.client]["retention"],

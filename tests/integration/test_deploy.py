@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -225,3 +226,34 @@ def repository_data(site: Site) -> Path:
     repositories = site.control.ask("status")["repositories"]
     repository = next(one for one in repositories if one["client"] == site.client)
     return Path(repository["data"])
+
+
+def test_a_deploy_lets_a_client_back_in_that_has_less_than_before(bare: Site, tmp_path: Path) -> None:
+    """A repository host of its own; closed, as retention closes it over the subscribed volume (C15)."""
+    snapshots = tmp_path / "data" / bare.client / bare.client / "snapshots"
+    state = tmp_path / "state" / bare.client
+    for folder in (snapshots, state):
+        folder.mkdir(parents=True)
+    known = {"bytes": 20 * 10**9, "at": "2026-01-05T22:00:00+00:00"}
+    (state / "usage.json").write_text(f'{{"subscribed_gb": 10, "servers": {json.dumps({bare.host: known})}}}')
+    for folder in (snapshots, snapshots.parent):
+        folder.chmod(0o555)
+    hosts = bare.inventory / "depot.yml"
+    hosts.write_text(
+        "prosecours_repositories:\n  hosts:\n    depot:\n      ansible_connection: local\n"
+        '      ansible_become: false\n      ansible_python_interpreter: "{{ ansible_playbook_python }}"\n'
+        f"      prosecours_repository_data: {tmp_path}/data\n"
+        f"      prosecours_retention_state: {tmp_path}/state\n"
+    )
+    try:
+        foretold = bare.play("deploy", "--check", "--diff")
+        assert "+new backups: accepted" in foretold.output
+        assert snapshots.stat().st_mode & 0o222 == 0
+        done = bare.play("deploy", "--diff")
+        assert done.code == 0, done.output
+        assert changes(foretold.output) == changes(done.output)
+        assert snapshots.stat().st_mode & 0o200
+        again = bare.play("deploy")
+        assert (again.code, again.recap["changed"]) == (0, 0), again.output
+    finally:
+        hosts.unlink()

@@ -1,0 +1,134 @@
+"""Opens or closes a client's repository as its volume says: documentation, and what runs on the host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.prosecours.backup.plugins.module_utils.gate import Gate
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_state import Busy, State
+from ansible_collections.prosecours.backup.plugins.module_utils.subscription import settle
+
+DOCUMENTATION = r"""
+module: volume
+short_description: Accept or refuse a client's new backups as the subscribed volume says
+version_added: 0.1.0
+description:
+  - >-
+    Over the subscribed volume (C15) the repository of a client is closed on its host: new backups are
+    refused, restores and locks are not. M(prosecours.backup.retention) decides it at each of its runs. This
+    one opens it again in between, when more was subscribed or when the servers have less than before; a
+    deploy runs it, delegated to the repository host.
+  - >-
+    What counts is the newest complete version of each server, or O(measured) when that was learned later. A
+    server that is over could not send the smaller version that would show that it no longer is.
+  - Neither restic nor a password is needed. No data is touched.
+options:
+  clients:
+    description: The C(clients) that M(prosecours.backup.contract) returned.
+    type: dict
+    required: true
+  client:
+    description: The one in question.
+    type: str
+    required: true
+  host:
+    description: The repository host that the task is delegated to, by its inventory name.
+    type: str
+    required: true
+  measured:
+    description: For each server that was looked at, the bytes of its perimeter.
+    type: dict
+    default: {}
+  data:
+    description: The folder with the data of all clients.
+    type: str
+    default: /srv/prosecours
+  state_folder:
+    description: Where M(prosecours.backup.retention) remembers what each server has.
+    type: str
+    default: /var/lib/prosecours
+attributes:
+  check_mode:
+    description: Can run in check mode and say what it would do.
+    support: full
+  diff_mode:
+    description: Shows what is subscribed, and whether new backups are accepted.
+    support: full
+author:
+  - Pro Secours maintainers (@prosecours)
+"""
+
+EXAMPLES = r"""
+- name: Accept or refuse new backups
+  prosecours.backup.volume:
+    clients: "{{ contract_result.clients }}"
+    client: gaec_du_moulin
+    host: sauvegarde.exemple.fr
+    measured:
+      moulin-srv1: 81234567890
+  delegate_to: sauvegarde.exemple.fr
+  become: true
+"""
+
+RETURN = r"""
+closed:
+  description: Whether the server refuses new backups from now on.
+  returned: success
+  type: bool
+counted_bytes:
+  description: What counts against the subscribed volume.
+  returned: success
+  type: int
+subscribed_gb:
+  description: What is subscribed, in GB of 10^9 bytes.
+  returned: success
+  type: int
+"""
+
+
+def main() -> None:
+    """One client of this host."""
+    module = AnsibleModule(
+        argument_spec={
+            "client": {"type": "str", "required": True},
+            "path": {"type": "path", "required": True},
+            "top": {"type": "path", "required": True},
+            "state": {"type": "path", "required": True},
+            "subscribed_gb": {"type": "int", "required": True},
+            "measured": {"type": "dict", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    client = given["client"]
+    try:
+        result = settle(
+            Gate(Path(given["path"]), Path(given["top"])),
+            State(Path(given["state"])),
+            given["subscribed_gb"],
+            {host: int(size) for host, size in given["measured"].items()},
+            module.check_mode,
+        )
+    except Busy as error:
+        module.fail_json(msg=f"{client}: {error}")
+    except OSError as error:
+        module.fail_json(
+            msg=f"{client}: {error.filename or given['path']} cannot be read or changed ({error.strerror}). "
+            "Run as root or as the owner of the repository."
+        )
+    diff = result.pop("diff")
+    if diff["before"] != diff["after"]:
+        title = f"{client}: volume"
+        result["diff"] = {"before_header": title, "after_header": title, **diff}
+    if result["closed"]:
+        module.warn(
+            f"{client}: {result['counted_bytes'] / 10**9:.1f} GB are over the subscribed "
+            f"{result['subscribed_gb']} GB: new backups are refused."
+        )
+    journal = {"client": client, "closed": result["closed"], "subscribed_gb": result["subscribed_gb"]}
+    module.exit_json(**result, journal=journal)
+
+
+if __name__ == "__main__":
+    main()
