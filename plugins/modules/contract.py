@@ -78,4 +78,5 @@ hosts:
       schedule: {time: "22:00", spread_minutes: 60}
       upload_limit_kib: 0
       uplink_mbit: null
+      downlink_mbit: null
 """

@@ -9,29 +9,26 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import io
 import os
 import re
 import secrets
-import tarfile
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
 from . import agent_facts, probe, sddl
 from .agent_desired import BINARY, LOCK, REPOSITORY_ID, STAGING, TASK, TEXTS, Desired, Request, secret_bytes
 from .agent_facts import Facts
 from .agent_plan import Change
 from .command_line import argument, path
+from .delivery import pack, read, sha256
 from .sddl import ADMINISTRATORS, SYSTEM
 from .session import Output, Session, SessionError, TimedOut
 
 _POLL = 5.0  # seconds between two looks at a lock
 _SLOWEST = 8_000  # bytes a second that a link must carry for a delivery to be in time (64 kbit/s)
 _OPEN_TIMEOUT = 60.0  # restic itself would try to reach a repository for 15 minutes
-_BLOCK = 1 << 18
 
 
 class AgentError(Exception):
@@ -190,13 +187,13 @@ def _deliver(
     """Everything into an empty staging folder, then the hashes of what arrived."""
     make = f"(if exist {path(staging + chr(92))} rmdir /s /q {path(staging)})&mkdir {path(staging)}"
     hashes = {
-        name: _sha256(content) for name, content in files.items() if name == BINARY or name in desired.secrets
+        name: sha256(content) for name, content in files.items() if name == BINARY or name in desired.secrets
     }
     if facts.tar:
         with tempfile.TemporaryFile() as archive:
-            size = _pack(files, archive)
+            size = pack(files, archive)
             output = session.run(
-                f"{make}&&cd /d {path(staging)}&&tar -xzf -", _read(archive), timeout=120 + size / _SLOWEST
+                f"{make}&&cd /d {path(staging)}&&tar -xzf -", read(archive), timeout=120 + size / _SLOWEST
             )
         if output.exit_code:
             raise AgentError(
@@ -220,36 +217,6 @@ def _deliver(
             "files arrive altered on the host: their SHA-256 differs, or restic.exe does not run",
             "See whether an antivirus or a proxy changes them, and exclude the agent's folder",
         )
-
-
-def _pack(files: Mapping[str, bytes | Path], archive: IO[bytes]) -> int:
-    """Write a gzip tar of `files` and rewind it; its size in bytes."""
-    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=4) as tar:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.mtime = int(time.time())
-            if isinstance(content, Path):
-                entry.size = content.stat().st_size
-                with content.open("rb") as stream:
-                    tar.addfile(entry, stream)
-            else:
-                entry.size = len(content)
-                tar.addfile(entry, io.BytesIO(content))
-    size = archive.tell()
-    archive.seek(0)
-    return size
-
-
-def _read(stream: IO[bytes]) -> Iterator[bytes]:
-    while block := stream.read(_BLOCK):
-        yield block
-
-
-def _sha256(content: bytes | Path) -> str:
-    if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest()
-    with content.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _arrived(session: Session, desired: Desired, staging: str, hashes: Mapping[str, str]) -> bool:

@@ -240,4 +240,5 @@ def _host(
         },
         "upload_limit_kib": values["prosecours_upload_limit_kib"],
         "uplink_mbit": values["prosecours_uplink_mbit"],
+        "downlink_mbit": values["prosecours_downlink_mbit"],
     }

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -28,6 +29,17 @@ HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 #: libyaml where PyYAML was built with it, ten times as fast.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: The same, for which a date is text: YAML makes objects of them, and raises for the 30th of February.
+_UNDATED = type(
+    "Undated",
+    (_LOADER,),
+    {
+        "yaml_implicit_resolvers": {
+            letter: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
+            for letter, rules in _LOADER.yaml_implicit_resolvers.items()
+        }
+    },
+)
 #: What YAML's parser says -> what to do.
 _YAML_REMEDIES = (
     ("unknown escape character", "Write Windows paths without quotes: double quotes give \\ another meaning"),
@@ -160,6 +172,30 @@ def read(paths: Iterable[Path], text_of: Callable[[Path], str], known: Sequence[
         _read_file(files, path, node, known)
     files.errors.extend(_without_effect(files))
     return files
+
+
+def document(path: Path, text_of: Callable[[Path], str]) -> tuple[Scope | None, Any, list[ContractError]]:
+    """One YAML file that is no inventory: where its parts stand, its plain value, what is wrong with it.
+
+    A date is the text that stands there.
+    """
+    text = ""
+    try:
+        text = text_of(path)
+        node = yaml.compose(text, Loader=_LOADER)
+        value = yaml.load(text, Loader=_UNDATED)  # noqa: S506 -- a safe one
+    except yaml.MarkedYAMLError as error:
+        return None, None, [_syntax_error(path, text, error)]
+    except OSError as error:
+        remedy = "Correct the path, or the rights of the file"
+        return None, None, [ContractError(path, None, "", "", f"the file cannot be read: {error}", remedy)]
+    except (UnicodeError, ValueError, yaml.reader.ReaderError):
+        problem, remedy = "the file is not YAML in UTF-8", "Save it again with the encoding UTF-8"
+        return None, None, [ContractError(path, None, "", "", problem, remedy)]
+    if not isinstance(node, yaml.MappingNode):
+        problem, remedy = "the file holds no keys", "Write a key, a colon and a value on each line"
+        return None, None, [ContractError(path, None, "", "", problem, remedy)]
+    return Scope(path, "document", path.name, node), value, list(_twice(path, node))
 
 
 def _without_effect(files: Files) -> Iterator[ContractError]:

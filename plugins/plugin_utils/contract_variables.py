@@ -100,8 +100,8 @@ def check(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
         value = given.get(name)
         if value is None:
             typed[name] = variable.default
-        elif mistakes := list(_type_mistakes(variable, value)):
-            findings += mistakes
+        elif wrong := list(mistakes(variable.validator, value, (variable.name,), variable.secret)):
+            findings += wrong
         else:
             typed[name] = value
             findings += _value_mistakes(name, value)
@@ -118,9 +118,15 @@ def missing(given: Mapping[str, Any]) -> Iterator[Finding]:
 # Layer 2: types
 
 
-def _type_mistakes(variable: Variable, value: Any) -> Iterator[Finding]:
-    for error in variable.validator.iter_errors(value):
-        way = (variable.name, *error.absolute_path)
+def validator_of(schema: Path) -> Validator:
+    """The validator of a schema's file."""
+    return Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+
+
+def mistakes(validator: Validator, value: Any, at: Way = (), secret: bool = False) -> Iterator[Finding]:
+    """What a schema finds wrong with a value that stands `at` a place, in words; a secret is never shown."""
+    for error in validator.iter_errors(value):
+        way = (*at, *error.absolute_path)
         schema, given = cast(Mapping[str, Any], error.schema), cast(Mapping[str, Any], error.instance)
         if error.validator in ("required", "additionalProperties"):
             # Both are said together, once: a misspelt field is not missing as well.
@@ -130,7 +136,7 @@ def _type_mistakes(variable: Variable, value: Any) -> Iterator[Finding]:
             elif error.validator == "additionalProperties":
                 yield from _wrong_fields(way, given, schema)
         else:
-            yield Finding(way, *_said(error, schema, variable.secret))
+            yield Finding(way, *_said(error, schema, secret))
 
 
 def _wrong_fields(way: Way, given: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Finding]:

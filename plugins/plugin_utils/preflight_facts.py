@@ -492,7 +492,12 @@ def add_largest(session: Session, wanted: Wanted, facts: Facts, timeout: float =
 
 
 def add_rate(session: Session, facts: Facts, now: Callable[[], float] = time.monotonic) -> Facts:
-    """`facts` with the measured rate of the link: the host prints a system file, and we time its arrival.
+    """`facts` with the measured rate of the link, when it could be told."""
+    return replace(facts, rate=measure_rate(session, now))
+
+
+def measure_rate(session: Session, now: Callable[[], float] = time.monotonic) -> Rate | None:
+    """The rate of the link: the host prints a system file, and we time its arrival.
 
     The bytes go up the client's own link, like a backup, and leave nothing behind. (An upload to the
     repository would: rest-server writes a temporary file before it can refuse, and creates the directories
@@ -507,5 +512,5 @@ def add_rate(session: Session, facts: Facts, now: Callable[[], float] = time.mon
         received = len(cut.partial.stdout)
     seconds = now() - start
     if received < 64 * 1024 or seconds <= 0:
-        return facts  # Too little to tell a rate from the delay of the first answer.
-    return replace(facts, rate=Rate(received * WINRM_EXPANSION / seconds, received))
+        return None  # Too little to tell a rate from the delay of the first answer.
+    return Rate(received * WINRM_EXPANSION / seconds, received)

@@ -54,6 +54,7 @@ def test_the_contract_of_a_server(inventory: Inventory) -> None:
         "schedule": {"time": "22:00", "spread_minutes": 60},
         "upload_limit_kib": 0,
         "uplink_mbit": None,
+        "downlink_mbit": None,
     }
     assert found.clients["gaec_du_moulin"]["hosts"] == ["moulin-srv1", "moulin-sql"]
     assert found.hosts["moulin-sql"]["perimeter"][0]["path"] == r"D:\isabackup"

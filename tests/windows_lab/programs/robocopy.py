@@ -1,4 +1,8 @@
-"""robocopy.exe /L: lists and counts, copies nothing.
+"""robocopy.exe: lists and counts (/L), or copies (only with the options that keep everything of a file).
+
+A copy takes data, times and explicit rights along, skips a file that is there with the same size and time,
+and goes on after an error. The lab's limit of the disks is obeyed. Not modelled: sharing violations (a file
+that a program holds open is copied all the same), attributes, /MIR, /PURGE, /MOVE and the like.
 
 Its output is in the OEM code page whatever the console's is. The summary's columns are total, copied
 (here: what a real run would copy), skipped, mismatch, failed, extras. What /XF and /XD leave out counts in
@@ -7,6 +11,7 @@ total and skipped, as the file classes that /V names do."""
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,7 +38,10 @@ _SWITCHES = {
     "/FP",
     "/XJ",
     "/B",
+    "/COPYALL",
+    "/DCOPY:DAT",
 }
+_FULL = 112  # ERROR_DISK_FULL
 _LINE = "-" * 79
 _FATAL = 16
 
@@ -45,6 +53,7 @@ class _Options:
     patterns: list[str]
     switches: set[str] = field(default_factory=set)
     levels: int = 0  # of directories, 0: all
+    copies: bool = False
     without_files: list[str] = field(default_factory=list)
     without_folders: list[str] = field(default_factory=list)
 
@@ -58,28 +67,36 @@ class _Counts:
 
 @dataclass
 class _Sums:
+    failed: bool = False
+    extras: bool = False
     folders: _Counts = field(default_factory=_Counts)
     files: _Counts = field(default_factory=_Counts)
     size: _Counts = field(default_factory=_Counts)
 
 
 def main(call: Call) -> int:
-    """robocopy SOURCE TARGET [patterns] /L ...; the exit code is a sum: 1 something would be copied, 16
-    fatal."""
+    """robocopy SOURCE TARGET [patterns] ...; the exit code is a sum: 1 something was, or would be, copied,
+    2 the target has more, 8 something could not be copied, 16 fatal."""
     options = _parse(call)
     target = _find(call, options.target)
-    if target is not None and target.exists():
-        call.not_modelled("a target that exists")
+    if not options.copies and target is not None and target.exists():
+        call.not_modelled("/L with a target that exists")
+    if options.copies and target is None:
+        call.not_modelled("copying to a drive that is not there")
     if "/NJH" not in options.switches:
         _header(call, options)
     source = _find(call, options.source)
     if source is None or not source.is_dir():
         return _missing(call, options, source)
     sums = _Sums()
-    _walk(call, options, source, call.absolute(options.source).rstrip("\\") + "\\", 1, sums)
+    shown = call.absolute(options.source).rstrip("\\") + "\\"
+    if options.copies and target is not None:
+        _copy(call, options, source, target, shown, 1, sums)
+    else:
+        _walk(call, options, source, shown, 1, sums)
     if "/NJS" not in options.switches:
         _summary(call, options, sums)
-    return 1 if sums.files.copied or sums.folders.copied else 0
+    return bool(sums.files.copied or sums.folders.copied) + 2 * sums.extras + 8 * sums.failed
 
 
 def _parse(call: Call) -> _Options:
@@ -98,8 +115,15 @@ def _parse(call: Call) -> _Options:
             options.switches.add(flag)
         elif flag not in ("/XF", "/XD") and not re.fullmatch(r"/[RW]:\d+", flag):
             call.not_modelled(f"the flag {argument}")
-    if "/L" not in options.switches:
-        call.not_modelled("copying: only /L")
+    options.copies = "/L" not in options.switches
+    if options.copies != bool(options.switches & {"/COPYALL", "/DCOPY:DAT"}):
+        call.not_modelled("copying without /COPYALL and /DCOPY:DAT, or /L with them")
+    if options.copies and (
+        not options.switches >= {"/COPYALL", "/DCOPY:DAT", "/XJ", "/NFL", "/NDL", "/NJH", "/NJS"}
+        or options.without_files
+        or options.without_folders
+    ):
+        call.not_modelled("copying with lists, a summary, links or exclusions")
     if len(names) < 2:
         call.not_modelled("a call without source and target")
     options.source, options.target, options.patterns = names[0], names[1], names[2:] or ["*.*"]
@@ -114,7 +138,9 @@ def _find(call: Call, path: str) -> Path | None:
 
 
 def _matcher(patterns: list[str]) -> re.Pattern[str]:
-    return re.compile("|".join(translate("*" if p == "*.*" else p) for p in patterns) or r"(?!)", re.I)
+    # Windows knows * and ? alone: a [ is a letter like any other.
+    globs = ("*" if pattern == "*.*" else pattern.replace("[", "[[]") for pattern in patterns)
+    return re.compile("|".join(map(translate, globs)) or r"(?!)", re.I)
 
 
 def _walk(call: Call, options: _Options, folder: Path, shown: str, level: int, sums: _Sums) -> int:
@@ -157,6 +183,39 @@ def _walk(call: Call, options: _Options, folder: Path, shown: str, level: int, s
             else:
                 selected += _walk(call, options, entry, path + "\\", level + 1, sums)
     return selected
+
+
+def _copy(
+    call: Call, options: _Options, folder: Path, target: Path, shown: str, level: int, sums: _Sums
+) -> None:
+    """Copies the selected files of one folder, and with /E what is below, empty folders too."""
+    wanted = _matcher(options.patterns)
+    if not target.is_dir():
+        target.mkdir(parents=True)
+        sums.folders.copied += 1
+    entries = sorted(folder.iterdir(), key=lambda e: e.name.casefold())
+    files = [e for e in entries if e.is_file() and not e.is_symlink() and wanted.match(e.name)]
+    folders = [e for e in entries if e.is_dir() and not e.is_symlink()]
+    there = {e.name for e in target.iterdir()}
+    sums.extras = sums.extras or bool(there - {e.name for e in entries})
+    for file in files:
+        status, copy = file.stat(), target / file.name
+        if copy.exists() and (copy.stat().st_size, copy.stat().st_mtime) == (status.st_size, status.st_mtime):
+            continue
+        if not call.host.drives.take(status.st_size):
+            now = datetime.now().astimezone().strftime("%Y/%m/%d %H:%M:%S")
+            reason = f"{now} ERREUR {_FULL} (0x{_FULL:08X}) Copie du fichier {shown}{file.name}\n"
+            call.out(f"{reason}Espace insuffisant sur le disque.\n", _OEM)
+            sums.failed = True
+            continue
+        shutil.copy2(file, copy)  # times and, on Linux, the extended attribute that holds the rights
+        sums.files.copied += 1
+    if options.switches & {"/E", "/S"} and (not options.levels or level < options.levels):
+        for entry in folders:
+            if "/S" in options.switches and not any(entry.rglob("*")):
+                continue
+            _copy(call, options, entry, target / entry.name, f"{shown}{entry.name}\\", level + 1, sums)
+    shutil.copystat(folder, target)
 
 
 def _lower(names: list[str]) -> list[str]:

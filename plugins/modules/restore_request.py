@@ -1,0 +1,55 @@
+"""Documentation of the action plugin of the same name; it runs on the controller."""
+
+DOCUMENTATION = r"""
+module: restore_request
+short_description: Check a request to restore against the contract
+version_added: 0.1.0
+description:
+  - Reads a request file (C(schemas/restore.schema.json), docs/restore.md) and checks it in layers - the file,
+    its shape, each value, and what the contract says - and lists all errors at once, each with its line.
+  - The requester has to be a contact of Annexe 2, the items have to lie in the perimeter, the main backup has
+    to have failed (C3). No host is touched.
+options:
+  path:
+    description: The request file on the controller.
+    type: str
+    required: true
+  clients:
+    description: The clients, as RV(prosecours.backup.contract#module:clients) holds them.
+    type: dict
+    required: true
+  hosts:
+    description: The contracts of all servers, as RV(prosecours.backup.contract#module:hosts) holds them.
+    type: dict
+    required: true
+attributes:
+  check_mode:
+    description: Can run in check mode; it changes nothing.
+    support: full
+  diff_mode:
+    description: Nothing is changed.
+    support: none
+author:
+  - Pro Secours maintainers (@prosecours)
+"""
+
+EXAMPLES = r"""
+- name: Check the request
+  prosecours.backup.restore_request:
+    path: requests/2026-11-23-gaec-du-moulin.yml
+    clients: "{{ contract_result.clients }}"
+    hosts: "{{ contract_result.hosts }}"
+"""
+
+RETURN = r"""
+request:
+  description: >-
+    The request as M(prosecours.backup.restore) takes it, with its C(id) and the C(host) that is restored to.
+  returned: success
+  type: dict
+errors:
+  description: What is wrong with the request, a sentence each.
+  returned: failure
+  type: list
+  elements: str
+"""

@@ -1,0 +1,208 @@
+"""A restore on one host, from request to result: facts -> plan -> apply -> report (C3, C8, C14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from . import office_hours, preflight_facts, restore_apply, restore_facts, restore_plan
+from .agent_apply import AgentError
+from .command_line import CannotQuote
+from .probe import Probe
+from .restore_apply import Outcome
+from .restore_facts import Amount, RestoreError, Seen
+from .restore_plan import Plan, Refused
+from .restore_request import Request
+from .session import Session, SessionError
+
+FAILURES = (SessionError, AgentError, CannotQuote)
+"""What may go wrong outside this program; each says what to do."""
+
+_MEASURED = 10_000_000
+"""Bytes from which on it is worth a command to know the link's rate."""
+_DRY_RUN = 1800.0
+"""Seconds for the dry runs: restic fetches the index and reads the folders of the version."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a restore is followed; seconds."""
+
+    folder: str
+    poll: float = 10.0
+    timeout: float = 86400.0
+
+
+def restore(
+    session: Session,
+    request: Request,
+    contract: Mapping[str, Any],
+    settings: Settings,
+    check: bool,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Carry a request out on its host, or join it, or tell that it is done; with `check` only show the plan.
+
+    `contract` is the host's. Raises one of FAILURES; a restore that failed is a result with `failure`.
+    """
+    seen = restore_facts.observe(session, settings.folder, request.id)
+    if not seen.agent:
+        problem = f"no agent is deployed in {settings.folder}"
+        raise RestoreError(session.host, problem, "Run playbooks/deploy.yml on this host first")
+    if seen.running and seen.running != request.id:
+        problem = f"another restore runs there ({seen.running})"
+        raise RestoreError(session.host, problem, "Wait for its end: a server restores one request at a time")
+    known = _known(seen)
+    done = known is not None and seen.status is not None and seen.status.get("exit_code") == 0
+    made = known or _plan(session, request, contract, settings, seen)
+    say(restore_plan.table(request, made))
+    if not done and made.seconds:
+        # Said, and nothing more: who was to begin in office hours is told when it would end after them (C8).
+        calendar = {request.client: bool(contract.get("alsace_moselle"))}
+        hours = made.seconds / 3600
+        if late := office_hours.work_past_closing(datetime.now(UTC), hours, calendar, "The restore"):
+            say(late)
+    if done and seen.status is not None and not seen.running:
+        say(f"{session.host}: this request has been carried out; another restore needs another request")
+    if check:
+        return _report(session.host, request, made, changed=not done and not seen.running)
+    if not done and not seen.running:
+        runs = restore_plan.runs(request, made.target)
+        restore_apply.start(session, request, settings.folder, made, runs, seen)
+    status = seen.status
+    if not done or seen.running or status is None:
+        status = restore_apply.follow(
+            session, request, settings.folder, made, settings.poll, settings.timeout, say
+        )
+    outcome = restore_apply.outcome(session, request, settings.folder, made, status)
+    return _report(session.host, request, made, changed=not done, outcome=outcome, status=status)
+
+
+def _known(seen: Seen) -> Plan | None:
+    """The plan that an earlier run of the same request left on the host."""
+    if seen.plan is None:
+        return None
+    try:
+        return Plan.from_data(seen.plan)
+    except (KeyError, TypeError):
+        return None
+
+
+def _plan(
+    session: Session, request: Request, contract: Mapping[str, Any], settings: Settings, seen: Seen
+) -> Plan:
+    """The facts that a plan needs, and the plan. Raises RestoreError with all that stands against it."""
+    folder = settings.folder
+    versions = restore_facts.snapshots(session, folder, seen.url)
+    try:
+        choice = restore_plan.choose(versions, request)
+        target = restore_plan.fresh_folder(request, choice.version)
+        amounts = _amounts(session, request, folder, choice.version.id, target)
+        fresh = "" if request.in_place else target
+        drives = restore_plan.drives(request, target)
+        questions = restore_facts.disks(drives, fresh)
+        if request.in_place:
+            questions += restore_facts.listings(request.items)
+        answers = restore_facts.ask(session, questions, timeout=900)
+        live = [restore_facts.live(answers, index) for index in range(len(request.items))]
+        measured = None
+        if sum(amount.new_bytes for amount in amounts) >= _MEASURED and not (
+            contract.get("downlink_mbit") or contract.get("uplink_mbit")
+        ):
+            rate = preflight_facts.measure_rate(session)
+            measured = rate.bytes_per_second if rate else None
+        return restore_plan.plan(
+            request,
+            choice,
+            amounts,
+            restore_facts.target(answers),
+            live if request.in_place else (),
+            restore_plan.link_rate(contract, measured),
+            datetime.now(UTC),
+        )
+    except Refused as refusal:
+        raise RestoreError(session.host, refusal.problem, refusal.remedy) from refusal
+
+
+def _amounts(session: Session, request: Request, folder: str, version: str, target: str) -> list[Amount]:
+    """What the version holds of each item, by a dry run of each."""
+    questions = []
+    for index, item in enumerate(request.items):
+        part = f":/{item[0]}" if request.in_place else ""
+        into = f"{item[0]}:/" if request.in_place else target
+        line = restore_facts.dry_run(
+            folder, version + part, into, restore_plan.pattern(item, request.in_place)
+        )
+        questions.append(Probe(f"item{index}", line))
+    answers = restore_facts.ask(session, questions, timeout=_DRY_RUN)
+    return [restore_facts.amount(answers[f"item{index}"]) for index in range(len(request.items))]
+
+
+def _report(
+    host: str,
+    request: Request,
+    made: Plan,
+    changed: bool,
+    outcome: Outcome | None = None,
+    status: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The action's result; with an outcome, `failure` says why it did not succeed."""
+    where = made.target or "in place"
+    items = "".join(
+        f"{item.path}  {item.entries} files and folders, {item.bytes} bytes\n" for item in made.items
+    )
+    kept = "".join(f"{entry.source} -> {entry.copy}\n" for entry in made.keep)
+    result: dict[str, Any] = {
+        "changed": changed,
+        "version": {
+            "id": made.version,
+            "time": made.version_time,
+            "complete": made.version_complete,
+            "why": made.why,
+        },
+        "plan": {**made.data(), "entries": made.entries, "bytes": made.bytes, "seconds": made.seconds},
+        "target": made.target,
+        "kept_in": list(made.kept_in),
+    }
+    if changed:
+        result["diff"] = {
+            "before_header": f"{host}: {where}",
+            "after_header": f"{host}: {where}",
+            "before": "",
+            "after": f"{made.why}\n{items}{kept}",
+        }
+    if outcome is None or status is None:
+        return result
+    wrong = restore_apply.failure(request, made, outcome)
+    return {
+        **result,
+        "outcome": {
+            "start": status.get("start"),
+            "end": status.get("end"),
+            "seconds": outcome.seconds,
+            "exit_code": outcome.exit_code,
+            "entries": outcome.entries,
+            "bytes": outcome.bytes,
+            "troubles": list(outcome.troubles),
+            "trouble_count": outcome.trouble_count,
+            "counted": outcome.counted._asdict() if outcome.counted else None,
+            "verified": wrong is None,
+        },
+        "failure": f"{host}: {wrong[0]}. {wrong[1]}." if wrong else None,
+        "journal": {
+            "request": request.id,
+            "requester": request.requester["email"],
+            "mail_date": request.mail_date,
+            "server": request.server,
+            "version": made.version[:8],
+            "version_time": made.version_time,
+            "items": [item.path for item in made.items],
+            "target": where,
+            "kept_in": list(made.kept_in),
+            "files_and_folders": outcome.entries,
+            "bytes": outcome.bytes,
+            "verified": wrong is None,
+        },
+    }

@@ -1,0 +1,362 @@
+"""What a restore has to know of a host and of the repository behind it: probes, and a pure parser for each.
+
+Bytes and seconds everywhere; instants are UTC. restic speaks JSON and Windows numbers, so no word is read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from . import preflight_facts, probe
+from .agent_apply import AgentError, refusal
+from .agent_desired import BINARY
+from .command_line import argument, line, path
+from .preflight_facts import LISTING, Tree
+from .probe import Probe
+from .session import Session
+
+STATE = "restore"
+"""Folder of the restores, in the agent's."""
+LOCK = "restore.lock"
+MARK = "incomplete="
+"""Tag of a snapshot that says of another one that it is incomplete (docs/retention.md)."""
+
+
+class RestoreError(AgentError):
+    """A restore that cannot be done, or did not succeed; `problem` and `remedy` are one sentence each."""
+
+
+# The host ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A host before anything is done. `plan` and `status` are the request's own, None before it."""
+
+    agent: bool = False
+    tar: bool = False
+    url: str = ""
+    running: str = ""
+    """Id of the request that is being restored; "?" when that is not known; empty when none is."""
+    plan: Mapping[str, Any] | None = None
+    status: Mapping[str, Any] | None = None
+    kept: bool = False
+    """What was in place has been kept aside."""
+
+
+def state_folder(folder: str, request: str) -> str:
+    """Where a request leaves its traces on the host."""
+    return f"{folder}\\{STATE}\\{request}"
+
+
+def ask(session: Session, questions: Sequence[Probe], timeout: float = 120.0) -> dict[str, bytes]:
+    """All questions in as few commands as their length allows. Raises SessionError, AgentError."""
+    answers: dict[str, bytes] = {}
+    nonce = secrets.token_hex(4)
+    try:
+        for command in preflight_facts.commands(questions, nonce):
+            answers |= probe.split(session.run(command, timeout=timeout).stdout, nonce)
+    except probe.Garbled as error:
+        raise RestoreError(session.host, str(error), "See that the disk of %TEMP% is not full") from error
+    return answers
+
+
+def observe(session: Session, folder: str, request: str) -> Seen:
+    """What the host has of the agent and of this request, by one command."""
+    state, lock = state_folder(folder, request), path(f"{folder}\\{STATE}\\{LOCK}")
+    answers = ask(
+        session,
+        [
+            Probe("agent", f"if exist {path(f'{folder}{chr(92)}{BINARY}')} echo 1"),
+            Probe("tar", 'if exist "%SystemRoot%\\System32\\tar.exe" echo 1'),
+            Probe("url", f"type {path(f'{folder}{chr(92)}repository.txt')}"),
+            Probe("lock", f"if exist {lock} echo 1"),
+            Probe("free", f"if exist {lock} echo 1 2>>{lock}"),
+            Probe("current", f"type {path(f'{folder}{chr(92)}{STATE}{chr(92)}current.txt')}"),
+            *(
+                Probe(name, f"type {path(f'{state}{chr(92)}{file}')}")
+                for name, file in (("plan", "plan.json"), ("status", "status.json"), ("kept", "kept.txt"))
+            ),
+        ],
+    )
+    text = {name: probe.decode(answer).strip() for name, answer in answers.items()}
+    held = "1" in text["lock"] and "1" not in text["free"]
+    return Seen(
+        agent="1" in text["agent"],
+        tar="1" in text["tar"],
+        url=text["url"],
+        running=(text["current"] or "?") if held else "",
+        plan=_object(text["plan"]),
+        status=_object(text["status"]),
+        kept=bool(text["kept"]),
+    )
+
+
+def _object(text: str) -> Mapping[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+# The repository ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Version:
+    """One snapshot of a server."""
+
+    id: str
+    time: datetime
+    host: str
+    complete: bool = True
+
+
+def versions(output: bytes) -> tuple[Version, ...]:
+    """`restic snapshots --json`, oldest first, without the marks, which make others incomplete.
+
+    Raises ValueError when it is not JSON.
+    """
+    found = json.loads(output)
+    marked = {
+        tag.removeprefix(MARK) for item in found for tag in item.get("tags") or () if tag.startswith(MARK)
+    }
+    listed = [
+        Version(
+            id=item["id"],
+            time=moment(item["time"]),
+            host=item["hostname"],
+            complete=not any(item["id"].startswith(mark) for mark in marked if mark),
+        )
+        for item in found
+        if not any(tag.startswith(MARK) for tag in item.get("tags") or ())
+    ]
+    return tuple(sorted(listed, key=lambda version: version.time))
+
+
+def moment(text: str) -> datetime:
+    """restic's instants have nanoseconds, which Python's have not."""
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).astimezone(UTC)
+
+
+def restic(folder: str, arguments: str) -> str:
+    """A command with the client's repository; it reads without a lock, so that it disturbs nobody."""
+    return f"{path(f'{folder}{chr(92)}restic.cmd')} {arguments} --no-lock --json"
+
+
+def snapshots(session: Session, folder: str, url: str) -> tuple[Version, ...]:
+    """All versions of all servers of the client. Raises AgentError when the repository does not open."""
+    output = session.run(line(restic(folder, "snapshots")), timeout=300)
+    try:
+        if output.exit_code == 0:
+            return versions(output.stdout)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RestoreError(
+            session.host, "restic's list of versions cannot be read", "Run playbooks/deploy.yml on this host"
+        ) from error
+    raise refusal(session.host, url, output)
+
+
+# What would be restored --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What a dry run tells: files and folders selected, their bytes, and the bytes that are not there yet."""
+
+    entries: int = 0
+    bytes: int = 0
+    new_bytes: int = 0
+    overwritten: int = 0
+    """Files that are there with another size or time."""
+
+
+def amount(output: bytes) -> Amount:
+    """The answer to `dry_run`; nothing when it has no summary (no such path in there)."""
+    summary: Mapping[str, Any] = {}
+    text = probe.decode(output)
+    for message in messages(text):
+        if message.get("message_type") == "summary":
+            summary = message
+    new, there = summary.get("total_bytes", 0), summary.get("bytes_skipped", 0)
+    return Amount(
+        entries=summary.get("total_files", 0) + summary.get("files_skipped", 0),
+        bytes=new + there,
+        new_bytes=new,
+        overwritten=sum(int(number) for number in re.findall(r"(?m)^(\d+)\s*$", text)),
+    )
+
+
+def messages(text: str) -> Iterator[Mapping[str, Any]]:
+    """restic's JSON lines; others are passed over."""
+    for text_line in text.splitlines():
+        found = _object(text_line)
+        if found and "message_type" in found:
+            yield found
+
+
+@dataclass(frozen=True)
+class Target:
+    """The host's disks: drive -> free bytes (no entry: no such drive); whether the fresh folder is there."""
+
+    free: Mapping[str, int] = field(default_factory=dict)
+    exists: bool = False
+
+
+@dataclass(frozen=True)
+class Live:
+    """What stands where an item is to be restored in place: as a folder, or as files of its folder that its
+    last name selects. `folders` are those that a pattern selects."""
+
+    tree: Tree | None = None
+    files: Tree | None = None
+    folders: tuple[str, ...] = ()
+    error: int | None = None
+    """Why Windows does not show it, other than that it is not there."""
+
+
+def dry_run(folder: str, snapshot: str, target: str, pattern: str) -> str:
+    """The command that tells how much one item is, and how many files it would overwrite: restic's summary
+    and a number. By times and sizes: contents are compared when it is done."""
+    selection = f" --iinclude {argument(pattern)}" if pattern else ""
+    options = (
+        f"restore {snapshot} --target {argument(target)} --dry-run --overwrite if-changed -vv{selection}"
+    )
+    kept = f'"%TEMP%\\{secrets.token_hex(4)}.dry"'
+    summary, updated = r'/c:"\"message_type\":\"summary\""', r'/c:"\"action\":\"updated\""'
+    return (
+        f"{restic(folder, options)} >{kept}&findstr {summary} {kept}"
+        f'&(findstr {updated} {kept}|find /c "updated")&del {kept}'
+    )
+
+
+def disks(drives: Iterable[str], fresh: str) -> list[Probe]:
+    """The questions for `target`: `drives` are letters, `fresh` a folder that must not be there, or empty."""
+    questions = [Probe(f"free:{drive}", f"dir /-c /a {path(drive + ':' + chr(92))}") for drive in drives]
+    if fresh:
+        questions.append(Probe("exists", f"if exist {path(fresh + chr(92))} echo 1"))
+    return questions
+
+
+def target(answers: Mapping[str, bytes]) -> Target:
+    """The answers to `disks`."""
+    free = {
+        name.removeprefix("free:"): space
+        for name, answer in answers.items()
+        if name.startswith("free:") and (space := preflight_facts.free_space(answer)) is not None
+    }
+    return Target(free, b"1" in answers.get("exists", b""))
+
+
+def parent(item: str) -> tuple[str, str]:
+    r"""`D:\a\b` -> (`D:\a`, `b`); the folder of a file in a root is the root, as robocopy takes it."""
+    folder, _, name = item.rpartition("\\")
+    return (folder if not folder.endswith(":") else folder + "\\."), name
+
+
+def listings(items: Sequence[str]) -> list[Probe]:
+    """The questions for `live`, item by item."""
+    questions = []
+    for index, item in enumerate(items):
+        folder, name = parent(item)
+        if name:
+            questions.append(
+                Probe(f"files{index}", f"robocopy {argument(folder)} NULL {argument(name)} {LISTING}")
+            )
+        if _is_pattern(item):
+            questions.append(Probe(f"folders{index}", f"dir /b /ad {path(item)}"))
+        else:
+            whole = item if name else item + "."
+            questions.append(Probe(f"tree{index}", f"robocopy {argument(whole)} NULL /E {LISTING}"))
+    return questions
+
+
+def live(answers: Mapping[str, bytes], index: int) -> Live:
+    """What stands in the place of one item."""
+    tree, error = preflight_facts.tree(answers.get(f"tree{index}", b""))
+    files, other = preflight_facts.tree(answers.get(f"files{index}", b""))
+    folders = probe.decode(answers.get(f"folders{index}", b"")).splitlines()
+    refused = {error, other} - preflight_facts.MISSING_CODES - {None}
+    return Live(
+        tree,
+        files if files and files.files else None,
+        tuple(name for name in folders if name.strip()),
+        next(iter(refused), None),
+    )
+
+
+def _is_pattern(item: str) -> bool:
+    return "*" in item or "?" in item
+
+
+# While it runs, and after ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Look:
+    """A restore under way: new messages of restic, and whether it still runs."""
+
+    running: bool
+    status: Mapping[str, Any] | None
+    kept: bool
+    messages: tuple[Mapping[str, Any], ...]
+    lines: int
+    """Lines of the log that have been read."""
+
+
+def look(session: Session, folder: str, request: str, read: int) -> Look:
+    """How far it is; `read` lines of its log have been seen before and are not sent again."""
+    state, lock = state_folder(folder, request), path(f"{folder}\\{STATE}\\{LOCK}")
+    skip = f"skip={read} " if read else ""
+    log = path(f"{state}\\restore.log")
+    answers = ask(
+        session,
+        [
+            Probe("lock", f"if exist {lock} echo 1"),
+            Probe("free", f"if exist {lock} echo 1 2>>{lock}"),
+            Probe("status", f"type {path(f'{state}{chr(92)}status.json')}"),
+            Probe("kept", f"type {path(f'{state}{chr(92)}kept.txt')}"),
+            Probe("log", f'for /f "usebackq {skip}delims=" %l in (`type {log}`) do @echo %l'),
+        ],
+    )
+    text = {name: probe.decode(answer).strip() for name, answer in answers.items()}
+    lines = [one for one in text["log"].splitlines() if one.strip()]
+    return Look(
+        running="1" in text["lock"] and "1" not in text["free"],
+        status=_object(text["status"]),
+        kept=bool(text["kept"]),
+        messages=tuple(messages(text["log"])),
+        lines=read + len(lines),
+    )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far restic is, by its own count."""
+
+    entries: int
+    bytes: int
+    seconds: float
+
+
+def progress(message: Mapping[str, Any]) -> Progress:
+    """A message of type status or summary."""
+    return Progress(
+        entries=message.get("files_restored", 0) + message.get("files_skipped", 0),
+        bytes=message.get("bytes_restored", 0) + message.get("bytes_skipped", 0),
+        seconds=float(message.get("seconds_elapsed", 0)),
+    )
+
+
+def trouble(message: Mapping[str, Any]) -> str:
+    """What restic could not restore: the item and its own words."""
+    words = str((message.get("error") or {}).get("message") or message.get("message") or "")
+    item = str(message.get("item") or "")
+    return f"{item}: {words}" if item and item not in words else words or item
