@@ -6,7 +6,7 @@ sentence of its own; what a program said in English stays in English, and is mar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,14 +57,14 @@ def html(report: Mapping[str, Any]) -> str:
         clients=clients,
         names=names,
         counts={level: sum(client["state"] == level for client in clients) for level in LEVELS},
-        findings=_sorted(finding for client in report["clients"] for finding in client["findings"]),
-        closed=_sorted(report["closed"]),
+        findings=by_gravity(finding for client in report["clients"] for finding in client["findings"]),
+        closed=by_gravity(report["closed"]),
         journal=report["journal"],
         levels=LEVELS,
     )
 
 
-def _sorted(findings: Any) -> list[Mapping[str, Any]]:
+def by_gravity(findings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The worst first, then the oldest."""
     return sorted(findings, key=lambda one: (LEVELS.index(one["severity"]), one["since"], one["id"]))
 
@@ -74,7 +74,7 @@ def _client(client: Mapping[str, Any], at: str) -> dict[str, Any]:
     status, today = client["repository"], local(at).date()
     shown = {
         **client,
-        "findings": _sorted(client["findings"]),
+        "findings": by_gravity(client["findings"]),
         "servers": _servers(client, at),
         "last": None,
         "calendar": [],

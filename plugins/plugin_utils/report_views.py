@@ -158,17 +158,22 @@ def forecast(volume: Mapping[str, Any]) -> str:
 
 
 def backups_figure(name: str, status: Mapping[str, Any], first: date, last: date) -> Figure | None:
-    """Duration and added data of the backups of these days; None when there were none."""
+    """Duration and added data of the backups of these days; None when there were none.
+
+    A backup of which nobody told its figures is not in it, but counted in the text.
+    """
     aside = set(status["set_aside"])
-    servers = {
-        host: [
-            plots.Backup(on, entry["seconds"], entry["added_bytes"], entry["complete"])
-            for entry in server["history"]
-            if entry["id"] not in aside and first <= (on := local(entry["time"]).date()) <= last
-        ]
+    entries = [
+        (host, on, entry)
         for host, server in status["servers"].items()
-    }
-    servers = {host: backups for host, backups in servers.items() if backups}
+        for entry in server["history"]
+        if entry["id"] not in aside and first <= (on := local(entry["time"]).date()) <= last
+    ]
+    servers: dict[str, list[plots.Backup]] = {}
+    for host, on, entry in entries:
+        if entry["seconds"] is not None and entry["added_bytes"] is not None:
+            backup = plots.Backup(on, entry["seconds"], entry["added_bytes"], entry["complete"])
+            servers.setdefault(host, []).append(backup)
     everything = [backup for backups in servers.values() for backup in backups]
     if not everything:
         return None
@@ -180,6 +185,8 @@ def backups_figure(name: str, status: Mapping[str, Any], first: date, last: date
         f"la plus longue {duration(max(backup.seconds for backup in everything))}. "
         f"{size(sum(backup.added for backup in everything))} ajoutés."
     )
+    if unknown := len(entries) - len(everything):
+        text += f" {count(unknown, 'sauvegarde')} sans mesure."
     rows = sorted(
         ((backup.day, host, backup) for host, backups in servers.items() for backup in backups),
         key=lambda row: (-row[0].toordinal(), row[1]),

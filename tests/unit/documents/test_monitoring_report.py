@@ -202,6 +202,17 @@ def test_a_single_backup_is_plotted(report: dict[str, Any]) -> None:
     assert len(Page(monitoring_report.html({**report, "clients": [client]})).find("svg")) == 2
 
 
+def test_a_backup_without_figures_is_counted(report: dict[str, Any]) -> None:
+    client = copy.deepcopy(report["clients"][0])
+    history = client["repository"]["servers"]["srv0-sql"]["history"]
+    history[-1].update(seconds=None, added_bytes=None, bytes=None, files=None)
+    html = monitoring_report.html({**report, "clients": [client]})
+    assert "1\N{NO-BREAK SPACE}sauvegarde sans mesure." in html
+    for entry in history:
+        entry.update(seconds=None)
+    assert "srv0-sql" in monitoring_report.html({**report, "clients": [client]})
+
+
 def test_fifty_clients_stay_a_page_to_mail() -> None:
     """Measured: 2.3 MB, of which 0.4 MB are left by gzip; the bound leaves room for a third more."""
     assert len(monitoring_report.html(fleet.report(50)).encode()) < 3_000_000
