@@ -51,6 +51,7 @@ clients:
       retention: {daily: 7, weekly: 2}
       options: [import]
       alsace_moselle: false
+      monthly_report: false
       contacts:
         main: {title: Mme, first_name: Claire, name: Martin, email: c@moulin.example, mobile: 06 12 34 56 78}
         substitute: null
@@ -67,6 +68,7 @@ hosts:
       retention: {daily: 7, weekly: 2}
       options: [import]
       alsace_moselle: false
+      monthly_report: false
       contacts:
         main: {title: Mme, first_name: Claire, name: Martin, email: c@moulin.example, mobile: 06 12 34 56 78}
         substitute: null

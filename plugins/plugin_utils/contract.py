@@ -35,7 +35,8 @@ class Resolved(NamedTuple):
 class Contract:
     """All contracts of an inventory. With errors, `clients` and `hosts` are empty."""
 
-    #: id -> name, reference, subscribed_gb, retention, options, alsace_moselle, contacts, hosts (their names)
+    #: id -> name, reference, subscribed_gb, retention, options, alsace_moselle, monthly_report, contacts,
+    #: hosts (their names)
     clients: Mapping[str, Mapping[str, Any]]
     #: server -> its contract, as the other actions take it
     hosts: Mapping[str, Mapping[str, Any]]
@@ -217,6 +218,7 @@ def _of_client(client: str, values: Mapping[str, Any]) -> dict[str, Any]:
         },
         "options": values["prosecours_options"],
         "alsace_moselle": values["prosecours_alsace_moselle"],
+        "monthly_report": values["prosecours_monthly_report"],
         "contacts": {
             "main": values["prosecours_contact_main"],
             "substitute": values["prosecours_contact_substitute"],

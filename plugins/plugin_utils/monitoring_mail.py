@@ -22,12 +22,15 @@ _NAMES = 3  # clients that a subject names
 
 
 def announce(
-    report: Mapping[str, Any], options: Mapping[str, Any], recipients: Sequence[str], files: Sequence[str] = ()
+    report: Mapping[str, Any],
+    options: Mapping[str, Any],
+    recipients: Sequence[str],
+    files: Sequence[str] = (),
 ) -> list[str]:
     """Send what there is to tell: a sentence for each thing that could not be sent. Raises no MailError.
 
-    `options`: the option `mail` of an action (`mail.OPTIONS`); `files`: paths to attach. A file that cannot be
-    attached is told, and the mail goes without it.
+    `options`: the option `mail` of an action (`mail.OPTIONS`); `files`: paths to attach. A file that cannot
+    be attached is told, and the mail goes without it.
     """
     problems: list[str] = []
     attachments = []
@@ -64,9 +67,7 @@ def announcement(
         "title": "Surveillance des sauvegardes",
         "parts": [(_PARTS[status][0], part) for status, part in told.items() if part],
         "names": names,
-        "counts": {
-            level: sum(client["state"] == level for client in report["clients"]) for level in LEVELS
-        },
+        "counts": {level: sum(client["state"] == level for client in report["clients"]) for level in LEVELS},
         "attached": [one.name for one in attachments],
     }
     return mail.Message(
@@ -84,8 +85,6 @@ def _numbers(told: Mapping[str, Sequence[Any]]) -> str:
 
 def _clients(findings: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
     """The clients concerned, the worst first; those beyond the third are counted."""
-    concerned = list(
-        dict.fromkeys(names.get(one["client"], one["client"]) for one in by_gravity(findings))
-    )
+    concerned = list(dict.fromkeys(names.get(one["client"], one["client"]) for one in by_gravity(findings)))
     rest = len(concerned) - _NAMES
     return ", ".join(concerned[:_NAMES]) + (f" et {count(rest, 'autre')}" if rest > 0 else "")

@@ -96,7 +96,7 @@ def _client(client: Mapping[str, Any], at: str) -> dict[str, Any]:
 def _figures(name: str, status: Mapping[str, Any], today: date) -> list[report_views.Figure | None]:
     first = today - timedelta(days=report_views.BACKUP_DAYS)
     return [
-        report_views.volume_figure(f"{name}-volume", status["volume"]),
+        report_views.volume_figure(f"{name}-volume", status["volume"], stored=True),
         report_views.backups_figure(f"{name}-backups", status, first, today),
     ]
 

@@ -94,18 +94,20 @@ def volume(
     full_on: str | None,
     thresholds: Sequence[int],
     *,
+    stored: bool,
     title: str,
     description: str,
 ) -> str:
-    """The newest versions and what is stored, against the subscribed volume and its thresholds (C15).
+    """The newest versions, against the subscribed volume and its thresholds (C15).
 
+    `stored`: the bytes on disk are shown too.
     `history`: the `volume.history` of a status, by date, not empty. `full_on`: the day of the forecast.
     `name` is unique in its page; `title` and `description` are for those who hear the page.
     """
     days = [date.fromisoformat(entry["date"]) for entry in history]
     subscribed = [entry["subscribed_gb"] * 10**9 for entry in history]
     newest = [entry["newest"] for entry in history]
-    top = max(*newest, *(entry["stored"] for entry in history), *subscribed)
+    top = max(*newest, *subscribed, *(entry["stored"] for entry in history if stored))
     unit, unit_name = _unit(top)
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH / 72, 200 / 72))
@@ -136,15 +138,16 @@ def volume(
                 fontsize=9.5,
                 annotation_clip=False,
             )
-        axes.plot(
-            _numbers(days),
-            [entry["stored"] / unit for entry in history],
-            color=_SOFT,
-            linewidth=1,
-            linestyle="--",
-            clip_on=False,
-            label="occupé sur disque",
-        )
+        if stored:
+            axes.plot(
+                _numbers(days),
+                [entry["stored"] / unit for entry in history],
+                color=_SOFT,
+                linewidth=1,
+                linestyle="--",
+                clip_on=False,
+                label="occupé sur disque",
+            )
         axes.plot(
             _numbers(days),
             [value / unit for value in newest],

@@ -113,8 +113,11 @@ def weeks(cells: Sequence[Cell]) -> Iterator[list[Cell | None]]:
         yield row + [None] * (7 - len(row))
 
 
-def volume_figure(name: str, volume: Mapping[str, Any]) -> Figure | None:
-    """The volume over time; None without a history. At most `VOLUME_POINTS` points, the last always."""
+def volume_figure(name: str, volume: Mapping[str, Any], *, stored: bool) -> Figure | None:
+    """The volume over time; None without a history. At most `VOLUME_POINTS` points, the last always.
+
+    `stored`: with the bytes on disk, which are the provider's business.
+    """
     history = _thin(volume["history"], VOLUME_POINTS)
     if not history:
         return None
@@ -131,16 +134,17 @@ def volume_figure(name: str, volume: Mapping[str, Any]) -> Figure | None:
             history,
             volume["full_on"],
             THRESHOLDS,
+            stored=stored,
             title="Volume sauvegardé et volume souscrit",
             description=text,
         ),
         text,
-        ("Date", "Fichiers sauvegardés", "Occupé sur disque", "Souscrit"),
+        ("Date", "Fichiers sauvegardés", *(["Occupé sur disque"] if stored else []), "Souscrit"),
         tuple(
             (
                 short_day(entry["date"]),
                 size(entry["newest"]),
-                size(entry["stored"]),
+                *([size(entry["stored"])] if stored else []),
                 _go(entry),
             )
             for entry in reversed(history)

@@ -29,6 +29,7 @@ def test_the_contract_of_a_server(inventory: Inventory) -> None:
         "retention": {"daily": 7, "weekly": 2},
         "options": ["import"],
         "alsace_moselle": False,
+        "monthly_report": False,
         "contacts": {
             "main": {
                 "title": "Mme",

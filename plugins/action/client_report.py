@@ -1,0 +1,71 @@
+"""The monthly reports to the clients; documented in plugins/modules/client_report.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..plugin_utils import client_report, mail
+from ..plugin_utils.ansible_adapter import CoreAction
+from ..plugin_utils.contract_errors import one_of
+
+
+class ActionModule(CoreAction):
+    """Works on the controller only; in check mode it writes and sends nothing."""
+
+    _requires_connection = False
+    ARGUMENTS = {
+        "clients": {"type": "dict", "required": True},
+        "report": {"type": "str", "required": True},
+        "folder": {"type": "str", "required": True},
+        "month": {"type": "str", "default": ""},
+        "client": {"type": "str", "default": ""},
+        "again": {"type": "bool", "default": False},
+        "provider": {
+            "type": "dict",
+            "options": {
+                "applications": {"type": "str"},
+                "systems": {"type": "str"},
+                "telephone": {"type": "str"},
+            },
+        },
+        "mail": {"type": "dict", "options": mail.OPTIONS},
+    }
+    EXPECTED = (client_report.ClientReportError, mail.MailError)
+
+    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        clients, only = arguments["clients"], arguments["client"]
+        if only and only not in clients:
+            return {"failed": True, "msg": f'There is no client "{only}". {one_of(only, sorted(clients))}'}
+        now = datetime.now(UTC)
+        month = client_report.month_of(arguments["month"], now)
+        folder = Path(arguments["folder"]).expanduser() / str(month)
+        server = mail.server(arguments["mail"]) if arguments["mail"] else None
+        plans, failures = client_report.plan(
+            client_report.read(Path(arguments["report"]).expanduser()),
+            [only] if only else [name for name, client in clients.items() if client["monthly_report"]],
+            month,
+            folder,
+            arguments["provider"] or {},
+            post=server is not None,
+            again=arguments["again"],
+        )
+        result: dict[str, Any] = {
+            "changed": bool(plans),
+            "month": str(month),
+            "files": {one.client: {"html": str(one.page), "pdf": str(one.pdf)} for one in plans},
+            "sent": {one.client: list(one.message.to) for one in plans if one.message},
+        }
+        if not self._task.check_mode:
+            outcome = client_report.apply(plans, folder, server, now)
+            result["sent"] = {client: list(to) for client, to in outcome.sent.items()}
+            failures |= {client: list(texts) for client, texts in outcome.failures.items()}
+            if plans:
+                result["journal"] = {"month": str(month), "sent": result["sent"]}
+        result["failures"] = failures
+        if failures:
+            sentences = dict.fromkeys(sentence for texts in failures.values() for sentence in texts)
+            result |= {"failed": True, "msg": " ".join(sentences)}
+        return result
