@@ -27,6 +27,8 @@ if str(COLLECTIONS) not in sys.path:
 # Tests start ansible-playbook, molecule and others: those of the Python that runs the tests.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 os.environ["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
+# What tests do is no intervention: never into the journal of whoever runs them.
+os.environ["PROSECOURS_JOURNAL"] = str(CHECKOUT / "build" / "tests-journal.jsonl")
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(CHECKOUT / "build" / "hypothesis"))
 
 

@@ -6,6 +6,7 @@ Each step is a command that a technician could type himself; it is printed befor
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -17,9 +18,11 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 INVENTORY = "inventories/lab"
 RESTIC = r'"C:\Program Files\ProSecours\restic.cmd"'
 LAB = [sys.executable, "-m", "windows_lab"]
+# The lab's interventions are no client's: its journal is its own.
+os.environ["PROSECOURS_JOURNAL"] = str(CHECKOUT / "build" / "lab-journal.jsonl")
 
 NEXT = """\
-What to try next, after `source .venv/bin/activate`:
+What to try next, after `source .venv/bin/activate; export PROSECOURS_JOURNAL=build/lab-journal.jsonl`:
 
   ansible-playbook playbooks/deploy.yml --check --diff
       nothing to change: the servers are what the files say

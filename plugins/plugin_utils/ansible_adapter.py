@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import callback_loader
 
 from .session import SessionError
 
@@ -59,6 +61,15 @@ def read_text(loader: DataLoader, path: Path) -> str:
         raise OSError(" ".join(str(error).split())) from error
 
 
+def journal_file() -> Path:
+    """The journal that the callback writes: PROSECOURS_JOURNAL, ansible.cfg or its default."""
+    callback = callback_loader.get("prosecours.backup.journal", class_only=True)
+    value = constants.config.get_config_value(
+        "journal", plugin_type="callback", plugin_name=callback._load_name
+    )
+    return Path(str(value))
+
+
 class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no types
     """Base of the collection's actions: checks arguments, calls `act`, turns expected errors into results."""
 
@@ -76,6 +87,9 @@ class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
             result.update(self.act(plain(arguments), task_vars or {}))
         except self.EXPECTED as error:
             result.update(failure(error))
+        if result.get("failed") and "exception" not in result:
+            # Tells a sentence of this collection from the message of an exception (the journal asks).
+            result.setdefault("error", "Refused")
         return result
 
     @abstractmethod

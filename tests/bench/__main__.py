@@ -56,6 +56,7 @@ def main() -> int:
     _write_inventory()
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ["PROSECOURS_LAB"] = str(STATE)
+    os.environ["PROSECOURS_JOURNAL"] = str(FOLDER / "journal.jsonl")
     os.environ[machines.RECORDING] = str(FOLDER / "recording")
     result: dict[str, Any] = {"goals": GOALS}
     with _lab("Recorder", machines.RECORDED):
