@@ -41,8 +41,8 @@ class ActionModule(CoreAction):
         clients = monitoring.clients_of(
             arguments["clients"],
             arguments["hosts"],
-            {host: facts for host, facts in arguments["servers"].items() if "reachable" in facts},
-            {host: result for host, result in arguments["repositories"].items() if result},
+            arguments["servers"],
+            arguments["repositories"],
             arguments["agent_folder"],
         )
         limits = Limits(

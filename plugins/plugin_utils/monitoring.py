@@ -21,6 +21,7 @@ from . import documents, monitoring_metrics, monitoring_report
 from .monitoring_findings import Client, Limits, judge
 from .monitoring_kinds import SEVERITIES
 from .monitoring_memory import CLOSED, NEW, OPEN, REMINDED, DamagedMemory, Memory, Step
+from .monitoring_server import unreached
 
 OK = "ok"
 MEMORY, REPORT, METRICS = "memory.json", "report.json", "prosecours.prom"
@@ -61,18 +62,27 @@ def clients_of(
     repositories: Mapping[str, Mapping[str, Any]],
     folder: str,
 ) -> list[Client]:
-    """All clients of the inventory with what was learnt of them. `servers`: host -> facts, of those that were
-    asked; `repositories`: repository host -> what its `status` returned, an Ansible result."""
+    """All clients of the inventory with what was learnt of them. `servers`: host -> what `monitor` returned;
+    `repositories`: repository host -> what `status` returned; Ansible results, empty where nobody asked."""
+    asked = {host: _answer(host, result) for host, result in servers.items() if result}
+    repositories = {host: result for host, result in repositories.items() if result}
     return [
         Client(
             contract,
             {host: hosts[host] for host in contract["hosts"]},
-            {host: servers[host] for host in contract["hosts"] if host in servers},
+            {host: asked[host] for host in contract["hosts"] if host in asked},
             *_repository_of(name, repositories),
             folder=folder,
         )
         for name, contract in contracts.items()
     ]
+
+
+def _answer(host: str, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The facts of a server; a task that failed before it could ask is a server that was not looked at."""
+    if "reachable" in result:
+        return result
+    return {**unreached(host, RuntimeError(" ".join(str(result.get("msg")).split()))), "address": None}
 
 
 def _repository_of(

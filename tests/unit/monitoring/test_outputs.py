@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils import monitoring
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring import Outputs
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_findings import Limits
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_findings import Limits, judge
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_memory import Memory
 
 from .fleet import CONTRACT, HOST, HOSTS, NOW, STATUS, TASK, client, drift, server
 
@@ -157,3 +158,17 @@ def test_which_repository_host_tells_of_a_client(results: dict[str, Any], expect
     [made] = monitoring.clients_of(contracts, HOSTS, {HOST: server()}, results, "C:\\x")
     assert (made.status, made.failure) == expected
     assert set(made.servers) == {HOST}
+
+
+def test_a_server_whose_task_failed_is_a_finding_and_one_that_was_not_asked_is_none() -> None:
+    contracts = {"gaec_du_moulin": CONTRACT}
+    failed = {HOST: {"failed": True, "msg": "'agent_restic' is\nundefined"}}
+    [asked] = monitoring.clients_of(contracts, HOSTS, failed, {}, "C:\\x")
+    [finding] = judge(asked, Memory.empty(), Limits(), NOW)
+    assert (finding.kind, finding.sentence) == (
+        "no_answer",
+        "moulin-srv1 could not be looked at: 'agent_restic' is undefined.",
+    )
+    [idle] = monitoring.clients_of(contracts, HOSTS, {HOST: {}}, {"depot": {}}, "C:\\x")
+    assert judge(idle, Memory.empty(), Limits(), NOW) == []
+    assert idle.servers == {}
