@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..module_utils.checks import MOST_SLICES
 from ..module_utils.volume import Bill, bills_as_csv
 from ..plugin_utils.repository_action import RepositoryAction
 
@@ -16,12 +17,21 @@ class ActionModule(RepositoryAction):
         **RepositoryAction.COMMON,
         "patience": {"type": "int", "default": 600},
         "max_unused": {"type": "str", "default": "5%"},
+        "check_cycle_days": {"type": "int", "default": 30},
+        "drill_files": {"type": "int", "default": 20},
+        "drill_megabytes": {"type": "int", "default": 500},
+        "drill_folder": {"type": "str", "default": "/tmp"},  # noqa: S108 -- a new folder in it, closed to others
         "release": {"type": "list", "elements": "str", "default": []},
         "release_by": {"type": "str"},
         "release_why": {"type": "str"},
     }
 
     def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        if not 1 <= arguments["check_cycle_days"] <= MOST_SLICES:
+            return {
+                "failed": True,
+                "msg": f"check_cycle_days is {arguments['check_cycle_days']}. Give 1 to {MOST_SLICES} days.",
+            }
         given = arguments["client"] and arguments["release_by"] and arguments["release_why"]
         if arguments["release"] and not given:
             return {

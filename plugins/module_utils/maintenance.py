@@ -1,6 +1,7 @@
-"""Retention and volume of one client on the repository host: facts, plan, proof, apply, report (C7, C15).
+"""The maintenance of one client on the repository host (C7, C15, C19).
 
-Nothing is removed unless the independent checker finds that the promise holds after it. A run may be killed
+The flow: check, facts, plan, proof, apply, report, drill. Nothing is removed unless the check finds the
+repository sound, and the independent checker that the promise holds after it. A run may be killed
 at any point: snapshots go one by one, each removal is one that was proven, and what was begun is noted before
 it begins, so that the next run finishes it.
 """
@@ -8,10 +9,13 @@ it begins, so that the next run finishes it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from . import checks, drill
+from .checks import Checked, Damaged
 from .maintenance_state import Backup, Known, Release, State
 from .restic_repository import Repository
 from .retention import Action, Decision, Rules, Snapshot, day_of, disagreement, plan
@@ -38,6 +42,10 @@ class Order:
     """Without releases: those are in the state, and below."""
     subscribed_gb: int
     max_unused: str = "5%"
+    cycle_days: int = 30
+    """In so many days all data is read once."""
+    drill: drill.Size = field(default_factory=drill.Size)
+    drill_folder: str = "/tmp"  # noqa: S108 -- a new folder in it, closed to others
     release: tuple[str, ...] = ()
     """Ids, or beginnings of ids, of snapshots about which the caution is lifted."""
     release_by: str = ""
@@ -81,12 +89,19 @@ class Plan:
 
 
 def run(order: Order, repository: Repository, state: State, check: bool) -> dict[str, Any]:
-    """The whole run; `check` only looks, and leaves no trace. Raises Refused, RepositoryError, Busy."""
+    """The whole run; `check` only looks, and leaves no trace.
+
+    Raises Damaged, Refused, RepositoryError, Busy, Unreadable, OSError.
+    """
     if check:
+        _refuse_damage(repository, state.checked())
         facts = gather(order, repository, state, datetime.now(UTC))
         history = [*state.volume(), _day(order, facts)]
         return report(order, facts, decide(order, facts), facts, history)
     with state.locked():
+        checked = checks.check(repository, state.checked(), order.cycle_days, datetime.now(UTC))
+        state.keep_checked(checked)
+        _refuse_damage(repository, checked)
         facts = gather(order, repository, state, datetime.now(UTC))
         state.keep_versions(facts.versions)
         state.keep_usage(facts.usage)
@@ -104,7 +119,31 @@ def run(order: Order, repository: Repository, state: State, check: bool) -> dict
         state.keep_versions(_remembered(order, after))
         state.keep_history(backups(state.history(), order, facts.snapshots, facts.versions))
         state.keep_report(result, after.now)
-        return result
+        if (drilled := _drill(order, after, repository, state)) is not None:
+            state.keep_drill(drilled)
+            result["drill"] = drill.status(drilled)
+        return {**result, "check": checked.status()}
+
+
+def _refuse_damage(repository: Repository, checked: Checked | None) -> None:
+    """Measures and removals on a damaged repository could make the damage worse."""
+    if checked and checked.damage:
+        raise Damaged(
+            f"{repository.path}: the check found damage: {'; '.join(checked.damage.sentences())}. Nothing is "
+            'removed until a check finds it repaired. Follow "When a check fails" in docs/checks.md.'
+        )
+
+
+def _drill(order: Order, facts: Facts, repository: Repository, state: State) -> drill.Result | None:
+    """The drill of this month, when it is due and there is a complete version."""
+    last = state.drills()[-1:]
+    newest = {}
+    for host in hosts_of(facts.snapshots):
+        if complete := [one for one in versions_of(facts.snapshots, host, order.rules) if one.complete]:
+            newest[host] = complete[-1]
+    if not newest or not drill.is_due(order.client, last[0] if last else None, day_of(facts.now)):
+        return None
+    return drill.drill(order.client, newest, repository, Path(order.drill_folder), order.drill, facts.now)
 
 
 # -- facts -----------------------------------------------------------------------------------------
@@ -241,6 +280,8 @@ def report(order: Order, facts: Facts, planned: Plan, after: Facts, history: Seq
         "released": list(planned.release),
         "pruned": planned.prune,
         "volume": {**figures(history), "closed": planned.closed},
+        "check": None,
+        "drill": None,
         "bills": _bills(order, history),
         "diff": {
             "before_header": f"{order.client}: snapshots",

@@ -18,12 +18,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from .checks import Damaged
+from .drill import Size
 from .maintenance import Order, Refused, run
 from .maintenance_state import Busy, State, Unreadable
 from .restic_repository import NotARepository, Repository, RepositoryError
 from .retention import Rules
 
-FAILURES = (RepositoryError, Refused, Busy, Unreadable, OSError)
+FAILURES = (RepositoryError, Damaged, Refused, Busy, Unreadable, OSError)
 """What goes wrong with one client; each says what and what to do."""
 
 
@@ -54,6 +56,10 @@ class Settings:
     longest_backup_hours: int
     patience: int = 600
     max_unused: str = "5%"
+    check_cycle_days: int = 30
+    drill_files: int = 20
+    drill_megabytes: int = 500
+    drill_folder: str = "/tmp"  # noqa: S108 -- a new folder in it, closed to others
     release: tuple[str, ...] = ()
     release_by: str = ""
     release_why: str = ""
@@ -125,6 +131,9 @@ def order_of(client: Client, settings: Settings) -> Order:
         ),
         subscribed_gb=client.subscribed_gb,
         max_unused=settings.max_unused,
+        cycle_days=settings.check_cycle_days,
+        drill=Size(settings.drill_files, settings.drill_megabytes * 10**6),
+        drill_folder=settings.drill_folder,
         release=settings.release,
         release_by=settings.release_by,
         release_why=settings.release_why,
@@ -150,6 +159,9 @@ def worries(report: Mapping[str, Any]) -> list[str]:
         full = f", full on {volume['full_on']}" if volume["full_on"] and volume["percent"] < 100 else ""
         refused = "; new backups are refused" if volume["closed"] else ""
         found.append(f"{volume['percent']} % of {volume['subscribed_gb']} GB are used{full}{refused}")
+    for name, text in (("drill", "the restore drill failed"), ("check", "the check found damage")):
+        if report[name] and not report[name]["ok"]:
+            found.append(f"{text}: {'; '.join(report[name]['problems'])}")
     return found
 
 

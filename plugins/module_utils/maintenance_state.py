@@ -16,6 +16,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from . import checks, drill
+from .checks import Checked
 from .retention import Snapshot
 from .sudden_loss import Measure
 from .volume import Day, Usage, Use
@@ -176,6 +178,23 @@ class State:
         """The last report and its time, for status tables; a failure before it is over."""
         self._store("retention.json", {"at": now.isoformat(timespec="seconds"), **report})
         (self.folder / "failure.json").unlink(missing_ok=True)
+
+    def checked(self) -> Checked | None:
+        """All about the checks of the repository; None: there was none."""
+        return checks.from_json(self._load("check.json", None))
+
+    def keep_checked(self, checked: Checked) -> None:
+        self._store("check.json", checks.as_json(checked))
+
+    def drills(self) -> tuple[drill.Result, ...]:
+        """The restore drills of the last 400 days, by time."""
+        return tuple(
+            drill.Result(**{**one, "problems": tuple(one["problems"]), "versions": tuple(one["versions"])})
+            for one in self._load("drill.json", [])
+        )
+
+    def keep_drill(self, result: drill.Result) -> None:
+        self._store("drill.json", [asdict(one) for one in drill.remembered(self.drills(), result)])
 
     def failure(self) -> str | None:
         """Why the last maintenance failed; None: it did not."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import secrets
 import socket
 import stat
 import subprocess
@@ -16,7 +18,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,13 +37,22 @@ snapshot does not tell, and the agent's credentials cannot change it, so the age
 status file with this tag. A forged mark gains nothing: incomplete versions are kept and measured too."""
 
 
+PACK = re.compile(r"\bpack ([0-9a-f]{64})\b")
+GLOB = re.compile(r"[][*?\\]")
+CRYPTO_OVERHEAD = (
+    32  # bytes of a blob that was not compressed: nonce and code (design document, "Pack Format")
+)
+
+
 class RepositoryError(Exception):
     """restic did not do what it was asked for; `problem` and `remedy` are a sentence each."""
 
-    def __init__(self, path: Path, problem: str, remedy: str) -> None:
+    def __init__(self, path: Path, problem: str, remedy: str, said: str = "") -> None:
         super().__init__(f"{path}: {problem}. {remedy}.")
         self.problem = problem
         self.remedy = remedy
+        self.said = said
+        """All that restic wrote on standard error."""
 
 
 class NotARepository(RepositoryError):
@@ -102,8 +114,8 @@ class Check:
 
     errors: tuple[str, ...]
     broken_packs: tuple[str, ...]
-    repair_index: bool
-    """restic suggests to rebuild the index."""
+    packs_only: bool = True
+    """All errors are those of packs that are in the index: so it can be told what they touch."""
 
 
 @dataclass(frozen=True)
@@ -205,20 +217,108 @@ class Repository:
     def check(self, subset: str | None = None) -> Check:
         """The structure, and the data of `subset` ("3/30": the third of thirty slices; "100%": all)."""
         options = ["--read-data-subset", subset] if subset else []
-        errors: list[str] = []
-        summary: dict[str, Any] = {}
         try:
-            for text in self._run("check", "--json", "--no-lock", *options):
-                line = _json(text)
-                if line.get("message_type") == "summary":
-                    summary = line
+            for _ in self._run("check", "--json", "--no-lock", *options):
+                pass
         except RepositoryError as error:
-            if type(error) is not RepositoryError or not summary:
+            if type(error) is not RepositoryError or "repository contains errors" not in error.problem:
                 raise
-            errors.append(error.problem)
-        packs = tuple(summary.get("broken_packs") or ())
-        errors += [f"the pack {pack} is damaged" for pack in packs]
-        return Check(tuple(errors), packs, bool(summary.get("suggest_repair_index")))
+            messages = _complaints(error.said)
+        else:
+            return Check((), ())
+        packs = tuple(dict.fromkeys(pack for text in messages for pack in PACK.findall(text)))
+        # What reads on about such a pack says no more than that.
+        others = [text for text in messages if not any(pack[:10] in text for pack in packs)]
+        errors = [*(f"the pack {pack} is damaged or gone" for pack in packs), *others]
+        return Check(tuple(errors) or ("restic check names no reason",), packs, bool(packs) and not others)
+
+    def blobs_of(self, packs: Collection[str]) -> list[str]:
+        """The ids of what the packs hold, by the index; the packs themselves need not be readable."""
+        return [blob["id"] for pack, blob in self._index() if pack in packs] if packs else []
+
+    def blob_sizes(self, wanted: Collection[str]) -> dict[str, int]:
+        """blob id -> bytes in clear, by the index."""
+        sizes: dict[str, int] = {}
+        for _, blob in self._index():
+            if blob["id"] in wanted:
+                sizes[blob["id"]] = blob.get("uncompressed_length") or blob["length"] - CRYPTO_OVERHEAD
+                if len(sizes) == len(wanted):
+                    break
+        return sizes
+
+    def _index(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each blob with the pack that holds it."""
+        for name in "".join(self._run("list", "index", "--no-lock")).split():
+            for pack in json.loads("".join(self._run("cat", "index", name, "--no-lock")))["packs"]:
+                for blob in pack["blobs"]:
+                    yield pack["id"], blob
+
+    def files_with(self, snapshot: str, blobs: Sequence[str]) -> list[str] | None:
+        """The paths of its files that need one of `blobs`; None: its folders cannot all be read."""
+        found: list[str] = []
+        for start in range(0, len(blobs), 1000):  # a command line has its limit
+            text = "".join(
+                self._run(
+                    *("find", "--json", "--no-lock", "--snapshot", snapshot, "--blob"),
+                    *blobs[start : start + 1000],
+                )
+            )
+            try:
+                entries = json.loads(text)
+            except ValueError:
+                return None  # restic says between the lines that it cannot load a folder
+            found += [entry["path"] for entry in entries or () if entry.get("object_type") == "blob"]
+        return sorted(set(found))
+
+    def files(self, snapshot: str) -> Iterator[dict[str, Any]]:
+        """The regular files of a snapshot: path, size and what else restic lists."""
+        for text in self._run("ls", "--json", "--no-lock", snapshot):
+            node = _json(text)
+            if node.get("type") == "file":
+                yield node
+
+    def folder(self, snapshot: str, path: str) -> list[dict[str, Any]]:
+        """What a snapshot records of a folder: its nodes, files with the ids of their parts."""
+        tree = json.loads("".join(self._run("cat", "tree", f"{snapshot}:{path}", "--no-lock")))
+        return [{**node, "name": _unquoted(node["name"])} for node in tree["nodes"]]
+
+    @contextmanager
+    def restored(
+        self, snapshot: str, paths: Iterable[str], folder: Path
+    ) -> Iterator[tuple[Path, str | None]]:
+        """Files of a snapshot, restored to a new place in `folder` and removed again; and restic's complaint.
+
+        The place belongs to the owner of the repository, and nobody else can enter it. Raises OSError.
+        """
+        place = folder / f"prosecours-drill-{secrets.token_hex(8)}"
+        # A list of patterns, in which names are to mean themselves.
+        wanted = "".join(GLOB.sub(r"\\\g<0>", path).replace("$", "$$") + "\n" for path in paths)
+        self._as_owner('umask 077 && mkdir -- "$1" && cat >"$1/wanted"', place, wanted)
+        complaint = None
+        try:
+            try:
+                options = ("--include-file", str(place / "wanted"), "--target", str(place / "files"))
+                for _ in self._run("restore", "--no-lock", snapshot, *options):
+                    pass
+            except RepositoryError as error:
+                complaint = error.problem
+            yield place / "files", complaint
+        finally:
+            # Folders come back with their rights: also such that are read-only.
+            self._as_owner('chmod -R u+rwX -- "$1" && rm -rf -- "$1"', place)
+
+    def _as_owner(self, script: str, path: Path, given: str = "") -> None:
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", str(path)],
+            input=given,
+            encoding="utf-8",
+            errors="surrogateescape",
+            capture_output=True,
+            check=False,
+            **self._owner(),
+        )
+        if done.returncode != 0:
+            raise OSError(f"{path}: {done.stderr.strip()}. Give the drill a folder with room.")
 
     # -- changing -----------------------------------------------------------------------------------
 
@@ -334,7 +434,19 @@ class Repository:
             self.path,
             f"restic {verb} failed ({message})",
             "Look at what restic check says about the repository",
+            text,
         )
+
+
+def _complaints(text: str) -> list[str]:
+    """What a check names as wrong, without the advice after it; a message may go on in the next one."""
+    said = ""
+    for line in text.splitlines():
+        message = str(_json(line).get("message") or "")
+        if message.startswith("\n"):
+            break
+        said += message if message.endswith("\n") else f"{message}\n"
+    return list(dict.fromkeys(" ".join(one.split()) for one in said.replace("\n  ", " ").splitlines()))
 
 
 def _message(text: str) -> str:
@@ -345,6 +457,21 @@ def _message(text: str) -> str:
         if said.strip():
             return said.strip().splitlines()[0].removeprefix("Fatal: ")
     return ""
+
+
+def _unquoted(name: str) -> str:
+    """A name as restic's trees have it: as Go's strconv.Quote writes it, without the quotes."""
+
+    def character(match: re.Match[str]) -> str:
+        code = match[1]
+        if len(code) == 1:
+            return {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}.get(
+                code, code
+            )
+        number = int(code[1:], 16)
+        return "\ufffd" if code[0] == "x" and number > 127 else chr(number)  # a byte that is no UTF-8
+
+    return re.sub(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.)", character, name)
 
 
 def _json(line: str) -> dict[str, Any]:

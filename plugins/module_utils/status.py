@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from . import drill
 from .maintenance import Order, backups, broken_promises, counting, hosts_of, server_of, versions_of
 from .maintenance_of_all import FAILURES, Client, Settings, order_of, repository_of, worries
 from .maintenance_state import Backup, State
@@ -62,6 +63,7 @@ def status(
         snapshots, locks, stored = (), (), 0
     closed = repository.gate.closed is not False  # in part, after a kill: a backup fails there too
     history = backups(state.history(), order, snapshots, versions)
+    checked, drills = state.checked(), state.drills()
     here = {one.id for one in snapshots}
     broken = broken_promises(order, snapshots, versions, now)
     return {
@@ -83,8 +85,8 @@ def status(
         "losses": {name: texts for name, texts in report.get("losses", {}).items() if name in here},
         "locks": [_lock(one, now) for one in locks],
         "retention": {"at": report.get("at"), "failure": state.failure()},
-        "check": None,
-        "drill": None,
+        "check": checked.status() if checked else None,
+        "drill": drill.status(drills[-1] if drills else None),
     }
 
 

@@ -14,12 +14,16 @@ from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_of_a
 
 DOCUMENTATION = r"""
 module: retention
-short_description: Remove the versions that the contracts no longer ask for
+short_description: Check the repositories, and remove the versions that the contracts no longer ask for
 version_added: 0.1.0
 description:
   - >-
     Lets go of the snapshots of each client that lies on a repository host, as far as the retention of its
     contract holds today and on every later day without them (C7), and frees their space.
+  - >-
+    Before that the structure of the repository and a slice of its data are checked; nothing is removed from
+    one that is damaged, until a later check finds it repaired. Once a month files are restored for trial
+    (C19). Check mode does neither.
   - >-
     Each plan is checked by a second, independent piece of code before anything is removed; when that objects,
     nothing is removed and the client fails.
@@ -72,6 +76,28 @@ options:
     description: Unused data that may stay inside packs, as restic's C(prune --max-unused) takes it.
     type: str
     default: 5%
+  check_cycle_days:
+    description: >-
+      In so many days all data of each repository is read once, a slice a day (C19); 1 to 256. The structure
+      is checked at each run.
+    type: int
+    default: 30
+  drill_files:
+    description: >-
+      So many files of the newest complete version of each server are restored every month, and compared with
+      what the version records (C19).
+    type: int
+    default: 20
+  drill_megabytes:
+    description: And no more than so many MB of each server.
+    type: int
+    default: 500
+  drill_folder:
+    description: >-
+      Where they are restored to; all users that own repositories have to be able to write to it. What is
+      restored is closed to others, and removed again.
+    type: str
+    default: /tmp
   release:
     description: >-
       Snapshots of O(client) about which the caution is lifted, by their ids or at least 8 characters of them.
@@ -130,6 +156,15 @@ clients:
       losses: {}
       released: []
       pruned: true
+      check:
+        at: "2026-03-05T06:31:10+00:00"
+        ok: true
+        problems: []
+        cycle_days: 30
+        slices: 30
+        slice: 12
+        read_whole_on: "2026-02-21T06:40:00+00:00"
+      drill: {at: "2026-03-05T06:32:40+00:00", ok: true, files: 20, bytes: 48123456, problems: []}
       volume:
         newest_bytes: 81234567890
         stored_bytes: 90123456789
@@ -175,6 +210,10 @@ def main() -> None:
             "clock_minutes": {"type": "int", "required": True},
             "longest_backup_hours": {"type": "int", "required": True},
             "max_unused": {"type": "str", "required": True},
+            "check_cycle_days": {"type": "int", "required": True},
+            "drill_files": {"type": "int", "required": True},
+            "drill_megabytes": {"type": "int", "required": True},
+            "drill_folder": {"type": "str", "required": True},
             "release": {"type": "list", "elements": "str", "required": True},
             "release_by": {"type": "str", "default": ""},
             "release_why": {"type": "str", "default": ""},

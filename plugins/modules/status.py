@@ -115,8 +115,15 @@ clients:
       locks:
         - {host: moulin-srv1, since: "2026-03-05T07:10:00+00:00", stale: false}
       retention: {at: "2026-03-05T06:31:10+00:00", failure: null}
-      check: null
-      drill: null
+      check:
+        at: "2026-03-05T06:31:10+00:00"
+        ok: true
+        problems: []
+        cycle_days: 30
+        slices: 30
+        slice: 12
+        read_whole_on: "2026-02-21T06:40:00+00:00"
+      drill: {at: "2026-03-05T06:32:40+00:00", ok: true, files: 20, bytes: 48123456, problems: []}
 problems:
   description: For each client, all that is wrong, a sentence each; none where nobody needs to look.
   returned: always

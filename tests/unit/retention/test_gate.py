@@ -138,7 +138,8 @@ def test_over_the_volume_new_backups_are_refused_and_nothing_else(served: Served
     assert foretold["volume"]["closed"] is True
     assert served.modes() == before
     done = served.maintain()
-    told_apart = {"volume": {}, "bills": []}  # what is stored shrinks by what is pruned
+    # What is stored shrinks by what is pruned; check mode neither checks nor restores.
+    told_apart = {"volume": {}, "bills": [], "check": None, "drill": None}
     assert foretold | told_apart == done | told_apart
     assert len(done["removed"]) == 12
     assert "new backups are refused: over the subscribed volume\n" in done["diff"]["after"]

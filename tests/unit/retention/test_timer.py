@@ -40,6 +40,10 @@ def test_the_host_keeps_the_promise_by_itself(regular: Client, tmp_path: Path) -
         "clock_minutes": 15,
         "longest_backup_hours": 24,
         "max_unused": "5%",
+        "check_cycle_days": 30,
+        "drill_files": 20,
+        "drill_megabytes": 500,
+        "drill_folder": str(tmp_path),
     }
     assert given.keys() == settings.keys()
     place = {"subscribed_gb": 1, "daily": 7, "weekly": 2, "reference": "PS-2026-0042"}
@@ -71,6 +75,8 @@ def test_the_host_keeps_the_promise_by_itself(regular: Client, tmp_path: Path) -
     report = json.loads((tmp_path / "state" / "moulin" / "retention.json").read_text())
     assert datetime.fromisoformat(report["at"]) <= datetime.now(UTC)
     assert report["promise"] == {"kept": True, "problems": []}
+    [drill] = json.loads((tmp_path / "state" / "moulin" / "drill.json").read_text())
+    assert (drill["ok"], drill["files"]) == (True, 20)
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed here")
