@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..plugin_utils import monitoring
-from ..plugin_utils.ansible_adapter import CoreAction
+from ..plugin_utils import mail, monitoring, monitoring_mail
+from ..plugin_utils.ansible_adapter import CoreAction, journal_file
 from ..plugin_utils.monitoring_findings import Limits
 
 
@@ -35,6 +35,8 @@ class ActionModule(CoreAction):
             "choices": ["notice", "warning", "critical", "never"],
             "default": "warning",
         },
+        "mail": {"type": "dict", "options": mail.OPTIONS},
+        "mail_to": {"type": "list", "elements": "str", "default": []},
     }
 
     def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,11 +59,24 @@ class ActionModule(CoreAction):
             clients,
             limits,
             f"{arguments['report_directory']}/monitoring",
-            monitoring.Outputs(arguments["metrics"], arguments["pdf"]),
+            monitoring.Outputs(arguments["metrics"], arguments["pdf"], journal_file()),
             datetime.now(UTC),
             check=self._task.check_mode,
+            announce=_mail(arguments["mail"], arguments["mail_to"]),
         )
         self._display.display("\n" + monitoring.table(outcome.report))
         result = {"changed": False, "state": outcome.worst(), "files": outcome.files}
         failure = monitoring.verdict(outcome, arguments["fail_on"])
         return {**result, "failed": True, "msg": failure} if failure else result
+
+
+def _mail(options: Mapping[str, Any] | None, recipients: Sequence[str]) -> monitoring.Announce:
+    """How people are told: by mail, with the report in French, or not at all."""
+
+    def announce(report: dict[str, Any], files: dict[str, str]) -> list[str]:
+        if not options or not recipients:
+            return []
+        attached = [files[kind] for kind in ("pdf", "html") if kind in files][:1]
+        return monitoring_mail.announce(report, options, recipients, attached)
+
+    return announce

@@ -9,6 +9,10 @@ description:
     severity, a clause of the contract, a sentence and a remedy, in English and in French (C9, C12, C18).
   - Remembers them in C(monitoring/memory.json) below O(report_directory), so that a finding is announced
     once, reminded daily, closed when it is gone, and dated. What could not be looked at stays as it was.
+  - Tells O(mail_to) by mail what is new, reminded or closed, and nothing else; what could not be sent is new
+    again at the next run.
+  - Keeps the head of the journal of interventions in its report, and fails when the journal no longer holds
+    the one of the report before (C10).
   - Writes C(monitoring/surveillance.html), the report in French, C(monitoring/report.json), the same for
     programs, and a Prometheus text file. An output that cannot be written costs a
     sentence and no other output.
@@ -76,6 +80,44 @@ options:
     type: str
     choices: [notice, warning, critical, never]
     default: warning
+  mail:
+    description: How mail is sent; without it nobody is told but by the report.
+    type: dict
+    suboptions:
+      host:
+        description: Name of the mail server, as in its certificate.
+        type: str
+        required: true
+      port:
+        description: Its port; without it 587 for V(starttls), 465 for V(tls).
+        type: int
+      security:
+        description: TLS from the first byte, or after STARTTLS. Nothing is ever sent without.
+        type: str
+        choices: [starttls, tls]
+        default: starttls
+      username:
+        description: Login at the server.
+        type: str
+      password:
+        description: Password of that login; from a vault.
+        type: str
+      ca_file:
+        description: PEM file of the authority of the server's certificate, if it is not a public one.
+        type: str
+      sender:
+        description: E-mail address of the sender.
+        type: str
+        required: true
+      timeout:
+        description: Seconds to wait for each answer.
+        type: int
+        default: 30
+  mail_to:
+    description: Addresses that are told of what is new, reminded or closed; none for no mail.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Judges against what is remembered, and writes nothing.

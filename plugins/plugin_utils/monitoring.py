@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from . import documents, monitoring_metrics, monitoring_report
+from . import documents, journal, monitoring_metrics, monitoring_report
 from .monitoring_findings import Client, Limits, judge
 from .monitoring_kinds import SEVERITIES
 from .monitoring_memory import CLOSED, NEW, OPEN, REMINDED, DamagedMemory, Memory, Step
@@ -53,6 +53,11 @@ class Outputs:
     metrics: str = ""
     """Path of the Prometheus file; empty for one beside the report."""
     pdf: bool = False
+    journal: Path | None = None
+    """Of interventions (C10): its head goes into the report, and is looked for at the next run."""
+
+
+Announce = Callable[[dict[str, Any], dict[str, str]], Iterable[str]]
 
 
 def clients_of(
@@ -111,11 +116,11 @@ def run(
     outputs: Outputs,
     now: datetime,
     check: bool = False,
-    announce: Callable[[dict[str, Any]], Iterable[str]] = lambda _: (),
+    announce: Announce = lambda *_: (),
 ) -> Outcome:
-    """Judge, remember and write; with `check`, judge only. `announce` tells people what is new; it returns a
-    sentence for each that could not be told, and then all of it is new again next time. Raises nothing for
-    what the world does."""
+    """Judge, remember and write; with `check`, judge only. `announce` tells people what is new; it is given
+    the report and its files, and returns a sentence for each thing that could not be told; then all of it is
+    new again next time. Raises nothing for what the world does."""
     place = Path(folder).expanduser()
     problems: list[str] = []
     files: dict[str, str] = {}
@@ -123,7 +128,8 @@ def run(
         memory = _remembered(place / MEMORY, problems, check)
         found = [finding for client in clients for finding in judge(client, memory, limits, now)]
         step = memory.step(clients, found, now)
-        report = assemble(clients, step, now)
+        kept = _journal(outputs.journal, place / REPORT, problems) if outputs.journal else None
+        report = assemble(clients, step, now, kept)
         if check:
             return Outcome(report, files, tuple(problems))
         with _told(place / REPORT, problems):
@@ -136,21 +142,23 @@ def run(
             written = documents.write_whole(metrics, monitoring_metrics.render(report))
             written.chmod(0o644)  # node_exporter runs as a user of its own
             files["metrics"] = str(written)
-        untold = list(announce(report))
+        untold = list(announce(report, files))
         problems += untold
         with _told(place / MEMORY, problems):
             documents.write_whole(place / MEMORY, (step.unannounced if untold else step.memory).text())
     return Outcome(report, files, tuple(dict.fromkeys(problems)))
 
 
-def assemble(clients: Iterable[Client], step: Step, now: datetime) -> dict[str, Any]:
+def assemble(
+    clients: Iterable[Client], step: Step, now: datetime, journal_head: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The report of a run: what programs read, and what every other output is made from."""
     return {
         "format": 1,
         "at": now.astimezone(documents.PARIS).isoformat(timespec="seconds"),
         "clients": [_of_client(client, step.open) for client in clients],
         "closed": list(step.closed),
-        "journal": None,
+        "journal": dict(journal_head) if journal_head else None,
     }
 
 
@@ -256,6 +264,24 @@ def _remembered(path: Path, problems: list[str], check: bool) -> Memory:
             f" {aside.name}, and every finding counts as new."
         )
     return Memory.empty()
+
+
+def _journal(path: Path, report: Path, problems: list[str]) -> Mapping[str, Any] | None:
+    """The head of the journal, once it is shown to hold the one of the last report; else that one still, so
+    that each run says again what was done to the journal."""
+    try:
+        before = json.loads(report.read_text("utf-8"))["journal"]
+    except (OSError, ValueError, LookupError, TypeError):
+        before = None
+    try:
+        verdict = journal.verify(path, [before] if before else [])
+    except journal.JournalError as error:
+        problems.append(str(error))
+        return before
+    if verdict.problems:
+        problems.append(f"The journal {path} is not as it was written. {' '.join(verdict.problems)}")
+        return before
+    return verdict.head if verdict.head["entries"] else before
 
 
 @contextlib.contextmanager

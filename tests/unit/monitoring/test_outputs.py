@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils import monitoring
+from ansible_collections.prosecours.backup.plugins.plugin_utils import journal, monitoring
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring import Outputs
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_findings import Limits, judge
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_memory import Memory
@@ -56,7 +56,7 @@ def test_a_folder_that_is_a_file_costs_sentences_and_not_the_run(tmp_path: Path)
     (tmp_path / "monitoring").write_text("x")
     announced: list[dict[str, Any]] = []
 
-    def announce(report: dict[str, Any]) -> list[str]:
+    def announce(report: dict[str, Any], files: dict[str, str]) -> list[str]:
         announced.append(report)
         return []
 
@@ -82,12 +82,36 @@ def test_a_damaged_memory_is_put_aside(tmp_path: Path) -> None:
 
 
 def test_what_could_not_be_announced_is_new_again(tmp_path: Path) -> None:
-    first = run(tmp_path, announce=lambda report: ["smtp.example refuses the login. Correct it."])
+    first = run(tmp_path, announce=lambda report, files: ["smtp.example refuses the login. Correct it."])
     assert first.problems == ("smtp.example refuses the login. Correct it.",)
     second = run(tmp_path)
     assert [one["status"] for one in second.report["clients"][0]["findings"]] == ["new"]
     third = run(tmp_path)
     assert [one["status"] for one in third.report["clients"][0]["findings"]] == ["open"]
+
+
+def test_a_journal_that_was_cut_is_told_at_each_run_until_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "journal" / "journal.jsonl"
+    outputs = Outputs(journal=path)
+
+    def again() -> monitoring.Outcome:
+        return monitoring.run([client()], Limits(), str(tmp_path), outputs, NOW)
+
+    assert again().report["journal"] is None
+    for number in range(3):
+        journal.append(path, {"kind": "begin", "run": str(number)})
+    first = again()
+    assert first.problems == ()
+    assert first.report["journal"]["entries"] == 3
+    whole = path.read_bytes()
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:1]))
+    for beside in path.parent.glob("*.head"):
+        beside.unlink()
+    for _ in range(2):
+        [problem] = again().problems
+        assert "cut off" in problem
+    path.write_bytes(whole)
+    assert again().problems == ()
 
 
 def _many(folder: Path) -> None:
