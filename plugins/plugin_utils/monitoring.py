@@ -269,6 +269,7 @@ def _remembered(path: Path, problems: list[str], check: bool) -> Memory:
 def _journal(path: Path, report: Path, problems: list[str]) -> Mapping[str, Any] | None:
     """The head of the journal, once it is shown to hold the one of the last report; else that one still, so
     that each run says again what was done to the journal."""
+    before: Mapping[str, Any] | None
     try:
         before = json.loads(report.read_text("utf-8"))["journal"]
     except (OSError, ValueError, LookupError, TypeError):

@@ -5,7 +5,8 @@
 3. the rate of delivery of restic.exe in the first deploy, against a bare pywinrm Send loop on that host;
 4. wall time of a deploy with nothing to change on 1, 10 and 50 hosts, against the same playbook whose two
    actions on the hosts do nothing, and against as many bare tasks that do nothing. These hosts answer from a
-   recording of the Wine host: 50 Wines on the same processors would measure Wine.
+   recording of the Wine host: 50 Wines on the same processors would measure Wine;
+5. monitoring: requests and bytes a host, and the wall time of one run over those 50 hosts with all its files.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ FOLDER = CHECKOUT / "build" / "bench"
 STATE = FOLDER / "lab"
 INVENTORY = FOLDER / "inventory"
 DEPLOY = CHECKOUT / "playbooks" / "deploy.yml"
+MONITOR = CHECKOUT / "playbooks" / "monitor.yml"
 NOTHING = CHECKOUT / "tests" / "bench" / "action_plugins" / "nothing.py"
 STOCK = "ansible==12.3.0"  # the PyPI package that brings ansible.windows and community.windows for this core
 STOCK_SHA256 = "cd156f82fa87f7a899212b0efa9f7ca3a24d609212de9f78428a572eb01e5414"
@@ -62,10 +64,12 @@ def main() -> int:
     with _lab("Recorder", machines.RECORDED):
         result["delivery"] = _delivery()
         result["idle"] = _idle()
+        result["monitor"] = _monitor_one()
     with _lab("Swallow", machines.RECORDED):
         result["stock"] = _stock()
     with _lab("Replay"):
         result["wall_time"] = _wall_time(repeat)
+        result["monitor"] |= _monitor_all(repeat)
     (CHECKOUT / "build" / "bench.json").write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     _print_table(result)
     return 0
@@ -124,6 +128,33 @@ def _idle() -> dict[str, Any]:
     for kept in (FOLDER / "recording").glob("*.json"):
         kept.unlink()  # of the first deploy
     return _counted(DEPLOY)
+
+
+def _monitor_one() -> dict[str, Any]:
+    say("Monitoring of one host")
+    counters = _counted(MONITOR, *_REPORTS)
+    return {name: counters[name] for name in ("authenticated_requests", "body_bytes")}
+
+
+def _monitor_all(repeat: int) -> dict[str, Any]:
+    """The best of some runs over all hosts, each of which has to have been reached."""
+    say(f"Monitoring of {HOSTS} hosts, {repeat} times")
+    limit = ",".join(_names())
+    seconds = min(_timed(MONITOR, limit, *_REPORTS)[0] for _ in range(repeat))
+    folder = FOLDER / "reports" / "monitoring"
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    reached = [server["reachable"] for client in report["clients"] for server in client["servers"]]
+    if reached != [True] * HOSTS:
+        raise SystemExit(f"{reached.count(True)} of {len(reached)} hosts were reached")
+    return {
+        "hosts": HOSTS,
+        "seconds": round(seconds, 2),
+        "html_bytes": (folder / "surveillance.html").stat().st_size,
+        "report_bytes": (folder / "report.json").stat().st_size,
+    }
+
+
+_REPORTS = ("--extra-vars", json.dumps({"prosecours_report_dir": str(FOLDER / "reports")}))
 
 
 def _stock() -> dict[str, Any]:
@@ -208,9 +239,9 @@ def _bare(tasks: int) -> Path:
     return playbook
 
 
-def _timed(playbook: Path, limit: str, **environment: str) -> tuple[float, str]:
+def _timed(playbook: Path, limit: str, *arguments: str, **environment: str) -> tuple[float, str]:
     began = time.monotonic()
-    recap = _play(playbook, limit, **environment)
+    recap = _play(playbook, limit, *arguments, **environment)
     seconds = time.monotonic() - began
     if re.search(r"changed=[1-9]|failed=[1-9]|unreachable=[1-9]", recap):
         raise SystemExit(f"A run that should change nothing did something:\n{recap}")
@@ -362,6 +393,32 @@ def _print_table(result: dict[str, Any]) -> None:
         )
     tasks, bare = measured["bare_tasks"], measured["bare_tasks_seconds"]
     rows.append(_row("the same", measured["seconds"], f"{tasks} bare tasks of nothing", bare, "", None))
+    monitor = result["monitor"]
+    requests, size = monitor["authenticated_requests"], round(monitor["body_bytes"] / 1024, 1)
+    rows += [
+        _row(
+            "authenticated requests, monitoring", requests, "deploy", idle["authenticated_requests"], "", None
+        ),
+        _row(
+            "KB of request bodies, monitoring", size, "deploy", round(idle["body_bytes"] / 1024, 1), "", None
+        ),
+        _row(
+            f"s for {HOSTS} hosts monitored",
+            monitor["seconds"],
+            "deploy, nothing to change",
+            measured["seconds"],
+            "",
+            None,
+        ),
+        _row(
+            "KB of the report for them",
+            round(monitor["html_bytes"] / 1024),
+            "as JSON",
+            round(monitor["report_bytes"] / 1024),
+            "",
+            None,
+        ),
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
