@@ -21,6 +21,7 @@ class ActionModule(CoreAction):
         "folder": {"type": "str", "default": r"C:\Program Files\ProSecours"},
         "poll": {"type": "int", "default": 10},
         "timeout": {"type": "int", "default": 86400},
+        "limit_kib": {"type": "int", "default": 0},
         "report_directory": {"type": "str", "required": True},
         "technician": {"type": "str", "default": ""},
     }
@@ -28,7 +29,9 @@ class ActionModule(CoreAction):
 
     def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         request = Request.from_data(arguments["request"])
-        settings = restore.Settings(arguments["folder"].rstrip("\\"), arguments["poll"], arguments["timeout"])
+        settings = restore.Settings(
+            arguments["folder"].rstrip("\\"), arguments["poll"], arguments["timeout"], arguments["limit_kib"]
+        )
         session = WinRMSession(self._connection, str(variables["inventory_hostname"]))
         result = restore.restore(
             session, request, arguments["contract"], settings, self._task.check_mode, self._display.display

@@ -36,6 +36,10 @@ options:
     description: Seconds to wait for its end. The restore itself goes on after that.
     type: int
     default: 86400
+  limit_kib:
+    description: Limit of the download in KiB/s (C14); 0 is no limit.
+    type: int
+    default: 0
   report_directory:
     description: Folder on the controller; the record goes to C(restores/<client>) below it.
     type: str

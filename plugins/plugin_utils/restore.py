@@ -33,6 +33,8 @@ class Settings:
     folder: str
     poll: float = 10.0
     timeout: float = 86400.0
+    limit_kib: int = 0
+    """Of the download in KiB/s; 0 for none."""
 
 
 def restore(
@@ -70,7 +72,7 @@ def restore(
         return _report(session.host, request, made, changed=not done and not seen.running)
     if not done and not seen.running:
         runs = restore_plan.runs(request, made.target)
-        restore_apply.start(session, request, settings.folder, made, runs, seen)
+        restore_apply.start(session, request, settings.folder, made, runs, seen, settings.limit_kib)
     status = seen.status
     if not done or seen.running or status is None:
         status = restore_apply.follow(
@@ -119,7 +121,7 @@ def _plan(
             amounts,
             restore_facts.target(answers),
             live if request.in_place else (),
-            restore_plan.link_rate(contract, measured),
+            restore_plan.link_rate(contract, measured, settings.limit_kib),
             datetime.now(UTC),
         )
     except Refused as refusal:

@@ -30,7 +30,13 @@ _OWN_WORDS = 'findstr /c:"\\"message_type\\":\\"{}\\"" '
 
 
 def start(
-    session: Session, request: Request, folder: str, plan: Plan, runs: Sequence[Run], seen: Seen
+    session: Session,
+    request: Request,
+    folder: str,
+    plan: Plan,
+    runs: Sequence[Run],
+    seen: Seen,
+    limit_kib: int = 0,
 ) -> None:
     """Put the restore's files on the host and start its task, or start it again after an interruption.
 
@@ -38,6 +44,7 @@ def start(
     """
     state = state_folder(folder, request.id)
     names = {index: f"items-{index}.txt" for index, run in enumerate(runs) if selection(run.patterns)}
+    limit = f" --limit-download {limit_kib}" if limit_kib > 0 else ""
     lines = []
     for index, run in enumerate(runs):
         chosen = f" --iinclude-file {names[index]}" if index in names else ""
@@ -45,7 +52,7 @@ def start(
         target = run.target if request.in_place else "!ARGUMENT1!"
         lines += [
             f'cmd /d /c ..\\..\\restic.cmd restore {plan.version}{run.part} --target "{target}"{chosen}'
-            " --verify --json >>restore.log 2>&1",
+            f"{limit} --verify --json >>restore.log 2>&1",
             "if errorlevel 1 set CODE=%ERRORLEVEL%",
         ]
     template = resources.files(agent_files).joinpath("restore.cmd").read_text(encoding="ascii")

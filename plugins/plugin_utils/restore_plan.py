@@ -359,15 +359,20 @@ def _target(request: Request, made: Plan, target: Target) -> list[tuple[str, str
     return against
 
 
-def link_rate(contract: Mapping[str, Any], measured: float | None) -> tuple[float | None, str]:
+def link_rate(
+    contract: Mapping[str, Any], measured: float | None, limit_kib: int = 0
+) -> tuple[float | None, str]:
     """The rate of the client's link for a restore in bytes a second, and where it comes from (C14).
 
     Downloads are what a restore needs; an upload's rate is a lower bound of theirs on the links of farms.
     """
-    for name, basis in (("downlink_mbit", "nominal"), ("uplink_mbit", "uplink")):
+    rate, basis = measured, "measured" if measured else ""
+    for name, known in (("uplink_mbit", "uplink"), ("downlink_mbit", "nominal")):
         if contract.get(name):
-            return float(contract[name]) * 10**6 / 8 * LINK_SHARE, basis
-    return measured, "measured" if measured else ""
+            rate, basis = float(contract[name]) * 10**6 / 8 * LINK_SHARE, known
+    if limit_kib and (rate is None or limit_kib * 1024 < rate):
+        return limit_kib * 1024.0, "limited"
+    return rate, basis
 
 
 # Words -------------------------------------------------------------------------------------------------
@@ -376,6 +381,7 @@ _BASES = {
     "nominal": "by prosecours_downlink_mbit",
     "uplink": "by prosecours_uplink_mbit, the download is hardly slower",
     "measured": "at least; measured over WinRM",
+    "limited": "by prosecours_restore_limit_kib",
 }
 
 
