@@ -343,7 +343,7 @@ _ROWS = (
     Kind(
         "check_failed", REPOSITORY, CRITICAL, "C19",
         "the check of the repository of {client} found damage: {problems}",
-        "Follow the repair guidance of docs/checks.md before anything else is done there",
+        "Follow docs/checks.md (When a check fails) before anything else is done there",
         "Le contrôle du dépôt de {client} a trouvé des dommages (détail : {problems})",
         "Suivre la procédure de réparation avant toute autre intervention sur ce dépôt",
     ),
