@@ -23,7 +23,7 @@ demo: setup ## two clients on lab hosts: deploy, let the night pass, show the ba
 	@python tools/demo.py
 
 test: lint ## the checks, then all tests (PYTEST="-k word" to choose some)
-	@tools/setup binaries
+	@tools/setup binaries browser
 	@python -m pytest $(PYTEST)
 
 lint: ## ruff, yamllint, ansible-lint (production) and mypy --strict

@@ -193,7 +193,7 @@ def view(client: Mapping[str, Any], at: str, month: Month, provider: Mapping[str
         "month": month.first,
         "at": at,
         "status": status,
-        "provider": provider,
+        "provider": {key: provider.get(key) or "" for key in ("applications", "systems", "telephone")},
         "days": len(cells),
         "counted": len(counted),
         "complete": sum(cell.state == "complete" for cell in counted),

@@ -210,6 +210,10 @@ class Resident:
 
     def close(self) -> None:
         """Ends resident.exe; what it started goes with the prefix."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(
+                socket.SHUT_RDWR
+            )  # else the listening thread might go on with another socket
         self._socket.close()
         self._folder.cleanup()
 

@@ -12,6 +12,7 @@ Settings (inventory variables of the host; all have defaults):
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -134,6 +135,10 @@ class WineMachine:
     def close(self) -> None:
         """Ends all processes of the host. What is on disk stays."""
         if self._server:
+            # close() alone leaves the thread in accept(), where a signal has the call begin anew: on the
+            # number of the closed socket, which by then may be that of another one.
+            with contextlib.suppress(OSError):
+                self._server.shutdown(socket.SHUT_RDWR)
             self._server.close()
             self._server = None
         with self._starting:

@@ -87,7 +87,7 @@ def test_facts_of_the_month(report: dict[str, Any]) -> None:
     (body,) = page.all("main")
     for host, of_host in history.items():
         assert f"{host} : {len(of_host & set(days))} jours complets dans le mois" in body
-    assert body.count(" : complète pour ") == 31 - len(whole)
+    assert body.count("/5 serveurs") == 31 - len(whole)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,17 @@ def test_no_client_sees_another(report: dict[str, Any]) -> None:
         if client["id"] != "client_03":
             assert client["name"] not in text
             assert client["reference"] not in text
+
+
+@pytest.mark.parametrize("given", ["", "applications", "systems", "telephone"])
+def test_a_provider_that_says_little_of_itself(given: str, report: dict[str, Any]) -> None:
+    provider: dict[str, Any] = {key: PROVIDER[key] if key == given else None for key in PROVIDER if given}
+    plans, _ = client_report.plan(report, ["client_01"], OCTOBER, Path("/nowhere"), provider, post=True)
+    assert plans[0].message is not None
+    for text in (plans[0].html, plans[0].message.text, plans[0].message.html):
+        shown = {key for key, value in PROVIDER.items() if value in text}
+        assert shown == ({given} - {"telephone"} if given else set())
+        assert "None" not in text
 
 
 def test_no_jargon(report: dict[str, Any]) -> None:

@@ -99,6 +99,15 @@ def test_without_sudo_the_missing_right_is_one_sentence(machine: Machine) -> Non
     )
 
 
+@pytest.mark.skipif("ID=ubuntu" in Path("/etc/os-release").read_text(), reason="Ubuntu's chromium is a snap")
+def test_the_browser_is_a_step_of_its_own(machine: Machine) -> None:
+    machine.program("id", "echo 0")
+    machine.program("apt-get", "")
+    machine.program("dpkg-query", '[[ $* == *chromium* ]] && echo "not-installed" || echo installed')
+    assert machine.setup("packages") == (0, "")
+    assert machine.setup("browser") == (0, "Installing Debian packages: chromium\n")
+
+
 def test_apt_that_fails_is_told_with_its_reason(machine: Machine) -> None:
     _lacks_wine(machine)
     machine.program("id", "echo 0")
