@@ -19,7 +19,7 @@ help: ## this list
 setup: ## install what is missing: Debian packages, .venv, restic and rest-server
 	@tools/setup packages venv link binaries
 
-demo: setup ## two clients on lab hosts: deploy, let the night pass, show the backups
+demo: setup ## two clients on lab hosts: deploy, let nights pass, keep what is promised, show it
 	@python tools/demo.py
 
 test: lint ## the checks, then all tests (PYTEST="-k word" to choose some)

@@ -1,4 +1,4 @@
-"""`make demo`: the main job on the built-in lab, from two clients' files to their backups after one night.
+"""`make demo`: the main job on the built-in lab, from two clients' files to backups kept as promised.
 
 Each step is a command that a technician could type himself; it is printed before it runs.
 """
@@ -49,6 +49,18 @@ STEPS = (
     (
         "Let the night pass: the servers' own task schedulers start the backups",
         [*LAB, "clock", "--advance", "1d"],
+    ),
+    (
+        "Give one client a past: a version for each of twenty evenings",
+        [sys.executable, "tools/past_weeks.py", "earl_des_tilleuls"],
+    ),
+    (
+        "Maintain the repositories: check them, keep what is promised, restore files for trial",
+        ["ansible-playbook", "-i", INVENTORY, "playbooks/retention.yml", "--diff"],
+    ),
+    (
+        "How the backups of all clients stand",
+        ["ansible-playbook", "-i", INVENTORY, "playbooks/status.yml"],
     ),
 )
 

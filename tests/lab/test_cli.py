@@ -207,9 +207,10 @@ def test_purge_forgets_disks_and_repositories(lab: Tool) -> None:
     lab.write("ferme", 1)
     lab.up()
     lab.run("down")
-    assert (lab.state / "repositories" / "ferme" / "data").is_dir()
+    assert (lab.state / "data" / "ferme").is_dir()
     lab.run("down", "--purge")
     assert not (lab.state / "repositories").exists()
+    assert not (lab.state / "data").exists()
     assert (lab.state / "ca.pem").exists()
 
 

@@ -174,7 +174,7 @@ def _status(options: argparse.Namespace) -> int:
 def _down(options: argparse.Namespace) -> None:
     ran = daemon.stop(options.state, _say)
     if options.purge:
-        for name in ("hosts", "repositories"):
+        for name in ("hosts", "repositories", "data", "maintenance"):
             shutil.rmtree(options.state / name, ignore_errors=True)
     _say("the lab is down" if ran else "the lab was not running")
 

@@ -1,6 +1,7 @@
 """The running lab: hosts and repositories of one state folder. The daemon holds one; tests may too.
 
-State folder: ca.pem, hosts/<name>/ (journal.jsonl and what the machine keeps), repositories/<client>/.
+State folder: ca.pem, hosts/<name>/ (journal.jsonl and what the machine keeps), repositories/<client>/
+(password file and log of its server), data/<client>/ (its repositories).
 """
 
 from __future__ import annotations
@@ -176,8 +177,9 @@ class Lab:
                 continue
             if known is not None:
                 known.stop()
-            folder = self.state / "repositories" / spec.client
-            repository = Repository(spec, folder, self.authority, find_program(self._rest_server))
+            # The data lie as on a repository host, so that the playbooks for one work on them.
+            folder, data = (self.state / name / spec.client for name in ("repositories", "data"))
+            repository = Repository(spec, folder, data, self.authority, find_program(self._rest_server))
             repository.start()
             self.repositories[spec.client] = repository
             say(f"repository of {spec.client}: https://{spec.host}:{spec.port}/{spec.client}/")

@@ -37,20 +37,18 @@ def find_program(given: str | None = None) -> Path:
 
 
 class Repository:
-    """One rest-server. Data, password file and log live in `folder`."""
+    """One rest-server. Password file and log live in `folder`, the repositories of the client in `data`."""
 
-    def __init__(self, spec: RepositorySpec, folder: Path, authority: Authority, program: Path) -> None:
+    def __init__(
+        self, spec: RepositorySpec, folder: Path, data: Path, authority: Authority, program: Path
+    ) -> None:
         self.spec = spec
         self.folder = folder
+        self.data = data
         self.max_size: int | None = None  # bytes, None: no limit
         self._authority = authority
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def data(self) -> Path:
-        """Where the repositories of this client are."""
-        return self.folder / "data"
 
     @property
     def pid(self) -> int | None:
@@ -62,7 +60,8 @@ class Repository:
         if self.pid is not None:
             return
         spec = self.spec
-        self.data.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder, self.data):
+            folder.mkdir(parents=True, exist_ok=True)
         _refuse_taken(spec)
         certificate, key = self._authority.issue(f"repository-{spec.client}", [spec.host])
         arguments = [

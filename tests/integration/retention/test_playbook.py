@@ -237,7 +237,10 @@ def test_the_status_is_a_table_and_a_file(depot: Depot) -> None:
         file = depot.folder / "inventory" / "clients" / f"{name}.yml"
         file.write_text(file.read_text().replace("vars:", "vars:\n        prosecours_repository_host: depot"))
 
-    done = depot.run("status", "-e", f"prosecours_report_dir={depot.folder}/reports")
+    reports = os.path.relpath(
+        depot.folder / "reports", CHECKOUT
+    )  # of the directory where Ansible was started
+    done = depot.run("status", "-e", f"prosecours_report_dir={reports}")
     assert done.returncode == 2, done.stdout + done.stderr
     lines = [re.split(r"  +", line.strip()) for line in done.stdout.splitlines()]
     assert next(line for line in lines if line[:2] == ["moulin", "moulin-srv"])[3:] == [
