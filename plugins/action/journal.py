@@ -15,6 +15,7 @@ class ActionModule(CoreAction):
     """Works on the controller only; the journal itself is never changed."""
 
     _requires_connection = False
+    JOURNALLED = False  # to read the journal is no intervention
     ARGUMENTS = {
         "path": {"type": "path"},
         "client": {"type": "str"},

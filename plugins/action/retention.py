@@ -41,6 +41,7 @@ class ActionModule(RepositoryAction):
         for name in ("release_by", "release_why"):
             arguments[name] = arguments[name] or ""
         result = self.on_host("retention", arguments, variables)
+        result["journal"] = {"clients": _kept(result.get("clients", {}), arguments)}
         rows = [
             Bill(**row) for report in result.get("clients", {}).values() for row in report.pop("bills", ())
         ]
@@ -49,3 +50,16 @@ class ActionModule(RepositoryAction):
             for month in sorted({row.month for row in rows})
         }
         return result
+
+
+def _kept(reports: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """For the journal, of each client: how many versions went, and about which a caution was lifted (C10)."""
+    kept: dict[str, dict[str, Any]] = {}
+    for client, report in reports.items():
+        if report["removed"]:
+            kept[client] = {"versions_removed": len(report["removed"])}
+        if report["released"]:
+            names = [name[:8] for name in report["released"]]
+            who = {"released_by": arguments["release_by"], "why": arguments["release_why"]}
+            kept.setdefault(client, {}).update(released=names, **who)
+    return kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import pwd
+import re
 import socket
 import uuid
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
-from ..plugin_utils import journal
+from ..plugin_utils import journal, journal_runs
 from ..plugin_utils.ansible_adapter import plain
 from ..plugin_utils.contract_files import CLIENTS
 from ..plugin_utils.journal_runs import CONTROLLER, Rows
@@ -87,11 +88,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
         super().__init__(*arguments, **named)
         self._playbook: Playbook | None = None
         self._play: Play | None = None
-        #: The run that is under way: its id, and what happened so far.
+        #: The run that is under way: its id, the hosts that it concerns, what happened so far.
         self._run: str | None = None
-        self._rows = Rows({})
-        #: Row's host -> the hosts on which its tasks failed, as Ansible's statistics count them.
-        self._failed_on: dict[str, set[str]] = {}
+        self._known: set[str] = set()
+        self._rows = Rows()
+        #: Client and host of a row -> where its tasks failed, as Ansible's statistics count them.
+        self._failed_on: dict[tuple[str | None, str], set[str]] = {}
         self._process = os.getpid()
         atexit.register(self._interrupted)
 
@@ -103,12 +105,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
     def v2_playbook_on_play_start(self, play: Play) -> None:
         self._play = play
         if _own_playbook(play) not in (None, *READERS):
-            self._begin()
+            self._note(play)
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
         """In somebody else's playbook the first of our actions is where the intervention begins."""
         if self._play and _own_playbook(self._play) is None and _action(task).startswith(ACTIONS):
-            self._begin()
+            self._note(self._play)
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         self._add(result, "changed" if result.result.get("changed") else "ok")
@@ -120,9 +122,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
         self._add(result, "unreachable")
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
-        for host, failed_on in self._failed_on.items():
+        for row, failed_on in self._failed_on.items():
             if not any(stats.failures.get(name) or stats.dark.get(name) for name in failed_on):
-                self._rows.rescued(host)
+                self._rows.rescued(*row)
         self._finish()
 
     # -- what becomes of it -------------------------------------------------------------------------------
@@ -131,59 +133,64 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
     def _file(self) -> Path:
         return Path(self.get_option("journal"))
 
-    def _begin(self) -> None:
-        if self._run or not self._play:
-            return
+    def _note(self, play: Play) -> None:
+        """Write down what is about to be done, before it is: the run, or the hosts that it comes to now."""
         try:
-            entry = self._beginning(self._play)
-            journal.append(self._file, entry)
+            entry = self._also(play) if self._run else self._beginning(play)
+            if entry:
+                journal.append(self._file, entry)
         except (journal.JournalError, AnsibleError) as error:
-            self._display.error(f"{' '.join(str(error).split())} Nothing was begun.")
+            rest = "Nothing more was done." if self._run else "Nothing was begun."
+            self._display.error(f"{' '.join(str(error).split())} {rest}")
             # Of an exception Ansible would make a warning, and go on.
             raise SystemExit(1) from None
-        self._run, self._failed_on = entry["run"], {}
+        if entry:
+            self._run = entry["run"]
+            journal_runs.under_way = self._run
 
     def _beginning(self, play: Play) -> dict[str, Any]:
-        hosts = self._targets(play)
-        client_of = {host.name: client for host in hosts if (client := _client(host))}
-        self._rows = Rows(client_of)
-        clients: dict[str, list[str]] = {}
-        for host, client in client_of.items():
-            clients.setdefault(client, []).append(host)
-        # One server speaks for its client.
-        mute = {host for servers in clients.values() for host in servers[1:]}
-        said = _said(play, [host for host in hosts if host.name not in mute])
+        self._known, self._failed_on, self._rows = set(), {}, Rows()
         login = pwd.getpwuid(os.getuid()).pw_name
+        ahead = self._playbook.get_plays() if self._playbook and _own_playbook(play) else []
+        whom = self._whom(play, _hosts([*ahead, play]))
         return {
             "kind": "begin",
             "run": str(uuid.uuid4()),
             "playbook": _title(self._playbook, play),
-            **{name: "; ".join(said[variable]) for name, variable in SAID.items()},
-            "technician": "; ".join(said[SAID["technician"]]) or os.environ.get("SUDO_USER") or login,
+            **whom,
+            "technician": whom["technician"] or os.environ.get("SUDO_USER") or login,
             "login": login,
             "controller": socket.gethostname(),
             "check": bool(context.CLIARGS.get("check")),
-            "clients": {**{client: [] for name in NAMING for client in said[name]}, **clients},
-            "hosts": [host.name for host in hosts if host.name not in client_of],
         }
 
-    def _targets(self, play: Play) -> list[Host]:
-        """The hosts of all plays of this run, as far as they are known now; --limit is heeded."""
-        inventory = play.get_variable_manager()._inventory
-        patterns = [one.hosts for one in (self._playbook.get_plays() if self._playbook else [])]
-        found: dict[str, Host] = {}
-        for pattern in [play.hosts, *patterns]:
-            if "{{" not in str(pattern):
-                for host in inventory.get_hosts(pattern, ignore_restrictions=True):
-                    found.setdefault(host.name, host)
-        return [host for host in found.values() if host.name != CONTROLLER]
+    def _also(self, play: Play) -> dict[str, Any] | None:
+        """Hosts that were not known at the beginning: a group that the run itself makes, a templated one."""
+        hosts = [host for host in _hosts([play]) if host.name not in self._known]
+        return {"kind": "also", "run": self._run, **self._whom(play, hosts)} if hosts else None
+
+    def _whom(self, play: Play, hosts: list[Host]) -> dict[str, Any]:
+        """These hosts by client, and what the technician says of them."""
+        self._known.update(host.name for host in hosts)
+        clients: dict[str, list[str]] = {}
+        for host in hosts:
+            if client := _client(host):
+                clients.setdefault(client, []).append(host.name)
+        # One server speaks for its client.
+        mute = {name for servers in clients.values() for name in servers[1:]}
+        said = _said(play, [host for host in hosts if host.name not in mute])
+        return {
+            **{name: "; ".join(said[variable]) for name, variable in SAID.items()},
+            "clients": {**{client: [] for name in NAMING for client in said[name]}, **clients},
+            "hosts": [host.name for host in hosts if not _client(host)],
+        }
 
     def _add(self, result: CallbackTaskResult, outcome: str) -> None:
         if not self._run:
             return
-        task, executed_on = result.task, str(result.host.get_name())
+        task, host = result.task, result.host
         # What runs once for all is nobody's: the contracts, the office hours, a program on the controller.
-        host = CONTROLLER if task.run_once else executed_on
+        row = (None, CONTROLLER) if task.run_once else (_client(host), str(host.name))
         changes: list[str] = []
         details: dict[str, Any] = {}
         for one, failed in _parts(result, outcome not in ("ok", "changed")):
@@ -191,18 +198,18 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
             details.update(_details(task, one))
         failures = []
         if outcome in ("failed", "unreachable"):
-            self._failed_on.setdefault(host, set()).add(executed_on)
+            self._failed_on.setdefault(row, set()).add(str(host.name))
             failures = [_failure(task, result.result, outcome)]
-        self._rows.add(
-            host, "ok" if outcome == "ignored" else outcome, dict.fromkeys(changes), failures, details
-        )
+        counted = "ok" if outcome == "ignored" else outcome
+        self._rows.add(*row, counted, dict.fromkeys(changes), failures, details)
 
     def _finish(self, interrupted: bool = False) -> None:
         run, self._run = self._run, None
+        journal_runs.under_way = None
         if not run:
             return
         try:
-            journal.append(self._file, {**self._rows.end(interrupted), "run": run})
+            journal.append(self._file, {**self._rows.end(self._known, interrupted), "run": run})
         except journal.JournalError as error:
             self._display.error(f"The end of this run is not in the journal. {error}")
             raise SystemExit(1) from None
@@ -211,6 +218,21 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
         """At the end of the process: Ctrl-C, or an error of Ansible's own, left the run without its end."""
         if os.getpid() == self._process:
             self._finish(interrupted=True)
+
+
+def _hosts(plays: list[Play]) -> list[Host]:
+    """The hosts of plays, as far as they are known now; --limit is heeded.
+
+    A play over the controller and the clients reads their variables, and comes near none of them.
+    """
+    found: dict[str, Host] = {}
+    for play in plays:
+        pattern = ":".join(play.hosts) if isinstance(play.hosts, list) else str(play.hosts)
+        if CONTROLLER not in re.split("[:,]", pattern) and "{{" not in pattern:
+            inventory = play.get_variable_manager()._inventory
+            for host in inventory.get_hosts(play.hosts, ignore_restrictions=True):
+                found.setdefault(host.name, host)
+    return [host for host in found.values() if host.name != CONTROLLER]
 
 
 def _said(play: Play, speakers: list[Host]) -> dict[str, list[str]]:
@@ -244,7 +266,9 @@ def _hidden(task: Task, result: Mapping[str, Any]) -> bool:
 def _changes(task: Task, result: Mapping[str, Any], failed: bool) -> list[str]:
     said = result.get("changes")
     if _action(task).startswith(ACTIONS) and isinstance(said, list) and said and not _hidden(task, result):
-        return [str(sentence) for sentence in said] if result.get("changed") else []
+        # A change is a sentence, or has its sentence beside what stood there before and after.
+        words = [one.get("what") if isinstance(one, Mapping) else one for one in said]
+        return [str(one) for one in words if one] if result.get("changed") else []
     # Of a task that failed nobody knows what it changed.
     return [_name(task)] if result.get("changed") and not failed else []
 

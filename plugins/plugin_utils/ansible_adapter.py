@@ -18,6 +18,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import callback_loader
 
+from . import journal_runs
 from .session import SessionError
 
 
@@ -75,11 +76,19 @@ class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
 
     #: Ansible's argument spec (name -> type, required, default, ...), the same as in the documentation pair.
     ARGUMENTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    #: Whether it is part of an intervention, and refuses to work unless the run is journalled (C10).
+    JOURNALLED: ClassVar[bool] = True
     #: What goes wrong outside this program, with a sentence for the user; anything else is shown as a bug.
     EXPECTED: ClassVar[tuple[type[Exception], ...]] = (SessionError,)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Ansible's entry point. Wrong arguments raise Ansible's own error, before `act` begins."""
+        if self.JOURNALLED and not journal_runs.under_way:
+            raise AnsibleError(
+                "Every intervention is journalled (C10), and this run is not: the callback is not enabled."
+                " Run a playbook (not the ad hoc command) with an ansible.cfg that has, below [defaults],"
+                " callbacks_enabled = prosecours.backup.journal. Nothing was done."
+            )
         result: dict[str, Any] = super().run(tmp, task_vars)
         specification = {name: dict(spec) for name, spec in self.ARGUMENTS.items()}
         _, arguments = self.validate_argument_spec(specification)

@@ -2,6 +2,7 @@
 
     begin: run, playbook, technician, login, controller, instruction, reason, check,
            clients {client: [its servers]}, hosts [hosts that are no client's server]
+    also:  run, technician, instruction, reason, clients, hosts: whom it comes to in addition, before it does
     end:   run, result (ok, changed, failed, interrupted), rows [ROW]
     ROW    client (or null), host, result (ok, changed, failed, unreachable), changes [sentence],
            failures [sentence], details {what actions returned under "journal"}
@@ -14,7 +15,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -27,6 +28,8 @@ CONTROLLER = "localhost"
 #: The results of a host, the worst last; a run has the worst of its hosts.
 RESULTS = ("ok", "changed", "failed", "unreachable")
 NO_END = "no end"
+#: The id of the run that the callback journals in this process and those forked from it; None without one.
+under_way: str | None = None
 #: Sentences of one kind about one host; more are counted.
 MOST = 50
 
@@ -55,40 +58,44 @@ class Row:
 
 @dataclass
 class Rows:
-    """The rows of a run, in the order in which they came up. `clients` tells whose a server is."""
+    """The rows of a run, in the order in which they came up."""
 
-    clients: Mapping[str, str]
     _rows: dict[tuple[str | None, str], Row] = field(default_factory=dict)
 
     def add(
         self,
+        client: str | None,
         host: str,
         result: str,
         changes: Iterable[str] = (),
         failures: Iterable[str] = (),
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        """One result of a task. In `details`, what stands under `clients` is each client's own."""
-        row = self._row(self.clients.get(host), host)
+        """One result of a task on a host, a server of `client` or nobody's. In `details`, what stands under
+        `clients` is each client's own, and with a `client` all is that client's.
+        """
+        row = self._row(client, host)
         row.result = max(row.result, result, key=RESULTS.index)
         row.changes += changes
         row.failures += failures
         rest = dict(details or {})
-        for client, own in rest.pop("clients", {}).items():
-            self._row(client, host).details.update(own)
+        for name, own in rest.pop("clients", {}).items():
+            self._row(name, host).details.update(own)
+        if name := rest.pop("client", None):
+            row = self._row(name, host)
         row.details.update(rest)
 
-    def rescued(self, host: str) -> None:
+    def rescued(self, client: str | None, host: str) -> None:
         """What failed on this host was made good by the playbook itself."""
-        row = self._row(self.clients.get(host), host)
+        row = self._row(client, host)
         if row.result in ("failed", "unreachable"):
             row.result = "changed" if row.changes else "ok"
 
-    def end(self, interrupted: bool = False) -> dict[str, Any]:
-        """The entry of the end of the run, without the id of the run."""
-        rows = [
-            row for row in self._rows.values() if row.host != CONTROLLER or row != Row(row.client, row.host)
-        ]
+    def end(self, named: Collection[str], interrupted: bool = False) -> dict[str, Any]:
+        """The entry of the end of the run, without the id of the run. Of a host that was not `named` there is
+        a row only if something is to be told.
+        """
+        rows = [row for row in self._rows.values() if row.host in named or row != Row(row.client, row.host)]
         worst = max((row.result for row in rows), key=RESULTS.index, default="ok")
         result = "interrupted" if interrupted else {"unreachable": "failed"}.get(worst, worst)
         return {"kind": "end", "result": result, "rows": [row.data() for row in rows]}
@@ -139,16 +146,37 @@ class Run:
 
 def runs(entries: Iterable[Entry]) -> list[Run]:
     """The runs, in the order in which they began. An entry without a part was tampered with: passed over."""
-    whole = [entry for entry in entries if entry.keys() >= _PARTS.get(str(entry.get("kind")), {""})]
-    ends = {entry["run"]: entry for entry in whole if entry["kind"] == "end"}
-    return [Run(entry, ends.get(entry["run"])) for entry in whole if entry["kind"] == "begin"]
+    found: dict[str, Run] = {}
+    for entry in entries:
+        kind = str(entry.get("kind"))
+        if not entry.keys() >= _PARTS.get(kind, {""}):
+            continue
+        run = found.get(entry["run"])
+        if kind == "begin":
+            found[entry["run"]] = Run(entry, None)
+        elif run and kind == "also":
+            found[entry["run"]] = Run(_merged(run.begin, entry), run.end)
+        elif run:
+            found[entry["run"]] = Run(run.begin, entry)
+    return list(found.values())
 
 
+_WHOM = {"run", "at", "technician", "instruction", "reason", "clients", "hosts"}
 _PARTS = {
-    "begin": {"run", "playbook", "technician", "login", "controller", "instruction", "reason", "check"}
-    | {"clients", "hosts", "at"},
-    "end": {"run", "result", "rows", "at"},
+    "begin": _WHOM | {"playbook", "login", "controller", "check"},
+    "also": _WHOM,
+    "end": {"run", "at", "result", "rows"},
 }
+
+
+def _merged(begin: Entry, also: Entry) -> Entry:
+    """The beginning, as if all had been known then."""
+    texts = {
+        name: "; ".join(dict.fromkeys(filter(None, [*begin[name].split("; "), also[name]])))
+        for name in ("instruction", "reason")
+    }
+    clients = {**begin["clients"], **also["clients"]}
+    return {**begin, **texts, "clients": clients, "hosts": [*begin["hosts"], *also["hosts"]]}
 
 
 def select(

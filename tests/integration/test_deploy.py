@@ -64,6 +64,23 @@ def test_no_secret_in_a_verbose_log_nor_in_any_command_line(bare: Site) -> None:
         assert secret not in run.output
 
 
+def test_the_journal_tells_what_a_deploy_changed(
+    bare: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C10: each change with its sentence, for its client and server; the second deploy changed nothing."""
+    monkeypatch.setitem(bare.environment, "PROSECOURS_JOURNAL", str(tmp_path / "journal.jsonl"))
+    deployed(bare)
+    text = (tmp_path / "journal.jsonl").read_text("utf-8")
+    begin, end, _, idle = [json.loads(line) for line in text.splitlines()]
+    assert begin["clients"] == {bare.client: [bare.host]}
+    assert begin["reason"] == "the lab keeps no office hours"
+    [row] = [row for row in end["rows"] if row["host"] == bare.host]
+    assert (row["client"], row["result"], end["result"]) == (bare.client, "changed", "changed")
+    assert any("restic.exe" in sentence for sentence in row["changes"]), row
+    assert idle["result"] == "ok"
+    assert not [secret for secret in SECRETS if secret in text]
+
+
 def test_idle_deploy_stays_within_its_figures(bare: Site) -> None:
     assert bare.play("deploy").code == 0
     bare.control.ask("reset", host=bare.host)

@@ -96,14 +96,14 @@ def said(name: str, text: str) -> list[str]:
 
 def test_a_run_is_two_entries(technician: Technician) -> None:
     played = technician.play(
-        "check",
+        "preflight",
         *said("technician", "A. Martin"),
         *said("instruction", "Mme Lefèvre, courriel du 20 novembre"),
     )
-    assert played.code == 0, played.output
+    assert "127.0.23.2" in played.output, "nobody answers there"
     begin, end = technician.entries
     assert {name: begin[name] for name in ("kind", "playbook", "technician", "login", "check", "hosts")} == {
-        **{"kind": "begin", "playbook": "check", "technician": "A. Martin", "login": LOGIN},
+        **{"kind": "begin", "playbook": "preflight", "technician": "A. Martin", "login": LOGIN},
         **{"check": False, "hosts": []},
     }
     assert begin["instruction"] == "Mme Lefèvre, courriel du 20 novembre"
@@ -112,16 +112,56 @@ def test_a_run_is_two_entries(technician: Technician) -> None:
         "ferme_du_lac": ["lac-srv"],
         "gaec_du_moulin": ["moulin-srv1", "moulin-sql"],
     }
-    assert (end["kind"], end["run"], end["result"]) == ("end", begin["run"], "ok")
+    assert (end["kind"], end["run"], end["result"]) == ("end", begin["run"], "failed")
     assert end["prev"] == begin["hash"]
 
 
 def test_the_login_is_the_technician_unless_he_says_otherwise(technician: Technician) -> None:
-    technician.play("check", "--limit", "gaec_du_moulin", "--check")
+    technician.play("preflight", "--limit", "gaec_du_moulin", "--check")
     begin = technician.entries[0]
     assert begin["technician"] == begin["login"] == LOGIN
     assert begin["clients"] == {"gaec_du_moulin": ["moulin-srv1", "moulin-sql"]}
     assert begin["check"] is True
+
+
+def test_clients_whose_contracts_are_only_read_are_not_concerned(technician: Technician) -> None:
+    assert technician.play("check").code == 0
+    begin, end = technician.entries
+    assert (begin["clients"], begin["hosts"], end["rows"], end["result"]) == ({}, [], [], "ok")
+
+
+def test_hosts_that_the_run_itself_finds_are_named_before_they_are_touched(technician: Technician) -> None:
+    """As a restore does, whose request names the server."""
+    playbook = technician.write(
+        "site.yml",
+        f"""
+- ansible.builtin.import_playbook: {PLAYBOOKS}/check.yml
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - ansible.builtin.add_host: {{name: lac-srv, groups: chosen}}
+      changed_when: false
+- hosts: chosen
+  gather_facts: false
+  tasks:
+    - prosecours.backup.preflight:
+        contract: "{{{{ contract_result.hosts[inventory_hostname] }}}}"
+        repository: {{url: "rest:https://127.0.23.29/x/"}}
+        report_directory: {technician.folder}/reports
+""",
+    )
+    technician.play(playbook, *said("instruction", "M. Petit"))
+    begin, also, end = technician.entries
+    assert begin["clients"] == {}
+    assert (also["kind"], also["run"], also["clients"]) == (
+        "also",
+        begin["run"],
+        {"ferme_du_lac": ["lac-srv"]},
+    )
+    assert also["instruction"] == "M. Petit"
+    assert [(row["client"], row["host"], row["result"]) for row in end["rows"]] == [
+        ("ferme_du_lac", "lac-srv", "failed")
+    ]
 
 
 def test_each_host_has_its_result_and_its_sentence(technician: Technician) -> None:
@@ -149,7 +189,7 @@ def test_a_reason_of_one_client_is_kept_and_each_text_once(technician: Technicia
     technician.write(
         "inventory/clients/moulin.yml", MOULIN.replace(line, f"{line}        prosecours_reason: only there\n")
     )
-    technician.play("check")
+    technician.play("preflight")
     assert technician.entries[0]["reason"] == "only there"
 
 
@@ -247,6 +287,33 @@ def test_a_run_whose_end_cannot_be_journalled_says_so(technician: Technician) ->
     assert "Traceback" not in played.output
 
 
+@pytest.mark.parametrize("how", ["another ansible.cfg", "ad hoc"])
+def test_without_the_callback_nothing_of_ours_works(technician: Technician, how: str) -> None:
+    environment = dict(technician.environment)
+    command = technician.command("check")
+    if how == "ad hoc":
+        command = [
+            "ansible",
+            "-i",
+            str(technician.folder / "inventory"),
+            "lac-srv",
+            "-m",
+            "prosecours.backup.backup",
+        ]
+    else:
+        collections = CHECKOUT / "build" / "collections"
+        technician.write("ansible.cfg", f"[defaults]\ncollections_path = {collections}\n")
+        environment["ANSIBLE_CONFIG"] = str(technician.folder / "ansible.cfg")
+    done = subprocess.run(
+        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    said = re.sub(r"\s+", " ", done.stdout + done.stderr)
+    assert "Every intervention is journalled (C10), and this run is not" in said
+    assert "callbacks_enabled = prosecours.backup.journal. Nothing was done." in said
+    assert technician.text == ""
+
+
 # Secrets --------------------------------------------------------------------------------------------------
 
 
@@ -288,7 +355,8 @@ SLOW = """
     - name: Change something
       ansible.builtin.command: touch {folder}/changed
     - name: Take long
-      ansible.builtin.command: sh -c 'while [ -e {folder}/changed ]; do sleep 0.2; done'
+      ansible.builtin.command: sh -c 'touch running; while [ -e changed ]; do sleep 0.2; done'
+      args: {{chdir: {folder}}}
 """
 
 
@@ -307,7 +375,8 @@ def begun(technician: Technician) -> Iterator[subprocess.Popen[bytes]]:
         )
     try:
         deadline = time.monotonic() + 120
-        while "Take long" not in (technician.folder / "printed").read_text("utf-8"):
+        # Not from what is printed: a signal while Python forks is lost.
+        while not (technician.folder / "running").exists():
             assert process.poll() is None, "it ended by itself"
             assert time.monotonic() < deadline
             time.sleep(0.1)
