@@ -224,3 +224,16 @@ def test_make_help_names_every_target() -> None:
     targets = re.search(r"^\.PHONY: (.*)$", (CHECKOUT / "Makefile").read_text("utf-8"), re.MULTILINE)
     assert targets
     assert re.findall(r"^  make (\S+)", shown, re.MULTILINE) == targets[1].split()
+
+
+def test_the_threat_model_and_traceability_name_what_exists() -> None:
+    """Each test, file and scenario that they name as the one that shows a line."""
+    texts = [(CHECKOUT / "docs" / name).read_text("utf-8") for name in ("security.md", "traceability.md")]
+    sources = [path for folder in ("tests", "molecule") for path in (CHECKOUT / folder).rglob("test_*.py")]
+    known = {name for path in sources for name in re.findall(r"def (test_\w+)\(", path.read_text("utf-8"))}
+    known |= {path.stem for path in sources}
+    named = {name for text in texts for name in re.findall(r"`(test_\w+)", text)}
+    assert sorted(name for name in named if not any(one.startswith(name) for one in known)) == []
+    places = {place for text in texts for place in re.findall(r"`((?:molecule|tests)/[\w/.]+)", text)}
+    places |= {f"tests/{place}" for place in re.findall(r"`((?:unit|lab|integration)/[\w/.]+)", texts[0])}
+    assert sorted(place for place in places if not (CHECKOUT / place).exists()) == []
