@@ -335,7 +335,7 @@ class Playbook:
                 },
                 "hosts": {f"srv{number}": {**SERVER, "ansible_host": f"127.0.27.{number + 1}"}},
             }}}})  # fmt: skip
-        self.write("provider.yml", {"all": {"vars": {
+        self.write("all_clients.yml", {"prosecours_clients": {"vars": {
             "prosecours_report_dir": str(self.reports),
             "prosecours_provider_contacts": PROVIDER,
             "prosecours_mail": {
