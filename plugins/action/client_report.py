@@ -63,7 +63,12 @@ class ActionModule(CoreAction):
             result["sent"] = {client: list(to) for client, to in outcome.sent.items()}
             failures |= {client: list(texts) for client, texts in outcome.failures.items()}
             if plans:
-                result["journal"] = {"month": str(month), "sent": result["sent"]}
+                result["journal"] = {
+                    "clients": {
+                        one.client: {"month": str(month), "sent_to": result["sent"].get(one.client, [])}
+                        for one in plans
+                    }
+                }
         result["failures"] = failures
         if failures:
             sentences = dict.fromkeys(sentence for texts in failures.values() for sentence in texts)

@@ -1,7 +1,7 @@
 """The provider's monitoring report: what `monitor` found, as one French page for screen, telephone and paper.
 
-Input is the report that docs/reports.md describes; nothing is judged here, only shown. A finding has a French
-sentence of its own; what a program said in English stays in English, and is marked so for screen readers.
+Input is the report that docs/monitoring.md describes; nothing is judged here, only shown. A finding has a
+French sentence of its own; what a program said in English stays so, and is marked for screen readers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What both reports show of one client's status: its days, its volume, its backups. Pure; texts in French.
 
-The status is the one of `prosecours.backup.status`; docs/reports.md describes it.
+The status is the one of `prosecours.backup.status`; plugins/modules/status.py describes it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Monitoring reports of a fleet that does not exist: the same for the same arguments, every situation in it.
 
-The shape is that of docs/reports.md. Clients after the tenth are ordinary; the first ten each have a story.
+The shape is that of docs/monitoring.md. The first ten clients have a story each, the others are ordinary.
 """
 
 from __future__ import annotations

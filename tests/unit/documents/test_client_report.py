@@ -317,6 +317,7 @@ class Playbook:
     def __init__(self, folder: Path, report: dict[str, Any], server: mail.Server) -> None:
         self.folder = folder
         self.reports = folder / "reports"
+        self.journal = folder / "journal"
         (self.reports / "monitoring").mkdir(parents=True)
         (self.reports / "monitoring" / "report.json").write_text(json.dumps(report), "utf-8")
         for number, wished in ((0, True), (1, False)):
@@ -357,7 +358,7 @@ class Playbook:
         return subprocess.run(
             ["ansible-playbook", "-i", self.folder / "inventory", "playbooks/client_report.yml", *more],
             cwd=CHECKOUT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "PROSECOURS_JOURNAL": str(self.journal)},
             capture_output=True,
             text=True,
             check=False,
@@ -388,6 +389,11 @@ def test_the_playbook(authority: Authority, smtp: tuple[mail.Server, Inbox], tmp
         "sent.json",
     ]
     assert [message["To"] for message in inbox.messages] == ["elodie.lefevre@gaec-du-moulin.example"]
+
+    journalled = json.loads(playbook.journal.read_text("utf-8").splitlines()[-1])
+    details = [row["details"] for row in journalled["rows"] if row["details"]]
+    assert {"month": str(month), "sent_to": ["elodie.lefevre@gaec-du-moulin.example"]} in details
+    assert PASSWORD not in playbook.journal.read_text("utf-8")
 
     second = playbook.run()
     assert second.returncode == 0, second.stdout + second.stderr
