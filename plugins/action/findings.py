@@ -67,7 +67,7 @@ class ActionModule(CoreAction):
         self._display.display("\n" + monitoring.table(outcome.report))
         result = {"changed": False, "state": outcome.worst(), "files": outcome.files}
         failure = monitoring.verdict(outcome, arguments["fail_on"])
-        return {**result, "failed": True, "msg": failure} if failure else result
+        return {**result, "failed": True, "error": "Findings", "msg": failure} if failure else result
 
 
 def _mail(options: Mapping[str, Any] | None, recipients: Sequence[str]) -> monitoring.Announce:
