@@ -253,7 +253,9 @@ def _last_backup(client: Client, host: str, facts: Mapping[str, Any]) -> Iterato
         return
     at = _time(status.get("end"))
     code = status.get("exit_code")
-    if code != 0:
+    # A closed repository is a finding of its own, and answers uploads with HTTP 500 (docs/retention.md).
+    closed = ((client.status or {}).get("volume") or {}).get("closed")
+    if code != 0 and not (closed and code == 1):
         text = " ".join(facts["log"])
         kind = _CODES.get(code) or next(
             (name for pattern, name in _REASONS if re.search(pattern, text)), "backup_failed"

@@ -221,6 +221,12 @@ def test_a_backup_that_runs_is_not_silence_until_windows_ends_it() -> None:
     assert "silent" in [finding.kind for finding in later]
 
 
+def test_a_refused_backup_is_explained_by_the_volume_and_not_told_twice() -> None:
+    over = status(volume__percent=104.0, volume__closed=True)
+    refused = client(server(status__exit_code=1, log=["unexpected HTTP response (500)"]), over)
+    assert [finding.kind for finding in found(refused)] == ["volume_closed"]
+
+
 def test_the_repository_is_believed_before_the_server() -> None:
     """A status file that tells of backups which never arrived."""
     boasting = client(repository=status(server__last_any="2026-11-20T21:00:05Z"))
