@@ -173,7 +173,13 @@ def _servers(client: Client, past: Past, limits: Limits, now: datetime) -> Itera
 
 def _drift(client: Client, host: str, facts: Mapping[str, Any], past: Past) -> Iterator[Finding]:
     """What deploy would change (C12), and who changed it: the server, or the inventory since the deploy."""
-    for change in facts["drift"]:
+    changes = facts["drift"]
+    removed = [change for change in changes if change["kind"] == "folder"]
+    sent = _server_status(client, host).get("last_any")
+    if removed and not sent and past.in_order(host, "folder") is None:
+        yield make(client, "not_deployed", host, name=removed[0]["name"])
+        return
+    for change in changes:
         name = resource(change)
         seen = past.in_order(host, name)
         # What still is what it was when all was well is not what changed. (A secret's digest is short on
@@ -335,22 +341,20 @@ def _repository(client: Client, past: Past, limits: Limits, now: datetime) -> It
     status = client.status
     if status is None:
         return
-    yield from _versions(client, status, now)
+    yield from _versions(client, status, past, now)
     yield from _volume(client, status.get("volume") or {}, now)
     yield from _held_back(client, status)
     yield from _maintenance(client, status, past, limits, now)
 
 
-def _versions(client: Client, status: Mapping[str, Any], now: datetime) -> Iterator[Finding]:
+def _versions(client: Client, status: Mapping[str, Any], past: Past, now: datetime) -> Iterator[Finding]:
     for host in client.hosts:
         server = _server_status(client, host)
-        history = server.get("history") or []
-        if history and not history[-1].get("complete", True):
-            last = _time(server.get("last"))
-            old = last is None or now - last > WITHOUT_COMPLETE
-            at = _time(history[-1].get("time"))
-            severity = CRITICAL if old and len(history) > 1 else WARNING
-            yield make(client, "incomplete", host, severity=severity, at=at, log="")
+        newest, last = _time(server.get("last_any")), _time(server.get("last"))
+        if newest and (last is None or last < newest):
+            old = now - (last or past.first_seen(host, now)) > WITHOUT_COMPLETE
+            severity = CRITICAL if old else WARNING
+            yield make(client, "incomplete", host, severity=severity, at=newest, log="")
     promise = status.get("promise") or {}
     if promise and not promise.get("kept", True):
         yield make(client, "promise_broken", problems=_problems(promise.get("problems")))

@@ -146,6 +146,13 @@ _ROWS = (
     ),
     # -- the tool, as the provider leaves it (C11) ------------------------------------------------------
     Kind(
+        "not_deployed", SERVER, WARNING, "C4",
+        "{host} has no agent in {name}, and none was ever seen there",
+        "Run playbooks/deploy.yml --limit {host}",
+        "{host} n'a pas d'agent dans {name}, et n'en a jamais eu",
+        "Lancer deploy.yml --limit {host}",
+    ),
+    Kind(
         "deploy_due", SERVER, NOTICE, "C11",
         "{name} on {host} is as it was deployed; the inventory or the collection asks for another one since",
         "Run playbooks/deploy.yml --limit {host}",

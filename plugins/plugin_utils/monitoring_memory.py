@@ -20,6 +20,13 @@ NEW, OPEN, REMINDED, CLOSED = "new", "open", "reminded", "closed"
 """The status of a finding in a report: announced now, known, announced once more today, gone."""
 
 
+_NAMES = (
+    *("id", "kind", "client", "host", "severity", "clause", "sentence", "remedy", "sentence_fr", "remedy_fr"),
+    *("since", "last_seen"),
+)
+"""What a report has of a finding, beside its status."""
+
+
 class DamagedMemory(ValueError):
     """A state file that is not one, or of another version of this program."""
 
@@ -63,14 +70,17 @@ class Memory:
             if data["format"] != FORMAT:
                 raise DamagedMemory(f"its format is {data['format']}, not {FORMAT}")
             return cls(
-                dict(data["names"]),
+                {name: _instant(at) for name, at in data["names"].items()},
                 {
-                    host: {name: (digest, at) for name, (digest, at) in items.items()}
+                    host: {name: (str(digest), _instant(at)) for name, (digest, at) in items.items()}
                     for host, items in data["watched"].items()
                 },
-                dict(data["findings"]),
-                {id_: (at, severity) for id_, (at, severity) in data["announced"].items()},
-                tuple(data["closed"]),
+                {id_: _finding(entry) for id_, entry in data["findings"].items()},
+                {
+                    id_: (_instant(at), SEVERITIES[SEVERITIES.index(severity)])
+                    for id_, (at, severity) in data["announced"].items()
+                },
+                tuple(_finding(entry) for entry in data["closed"]),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             if isinstance(error, DamagedMemory):
@@ -132,20 +142,8 @@ class Memory:
 
     def _seen(self, finding: Finding, at: str) -> dict[str, Any]:
         known = self.findings.get(finding.id)
-        return {
-            "id": finding.id,
-            "kind": finding.kind,
-            "client": finding.client,
-            "host": finding.host,
-            "severity": finding.severity,
-            "clause": finding.clause,
-            "sentence": finding.sentence,
-            "remedy": finding.remedy,
-            "sentence_fr": finding.sentence_fr,
-            "remedy_fr": finding.remedy_fr,
-            "since": known["since"] if known else at,
-            "last_seen": at,
-        }
+        dates = {"since": known["since"] if known else at, "last_seen": at}
+        return {name: dates[name] if name in dates else getattr(finding, name) for name in _NAMES}
 
     def _status(self, id_: str, severity: str, now: datetime) -> str:
         """Announced when it is new or worse than it was said to be, then once a day (Europe/Paris)."""
@@ -170,6 +168,19 @@ class Memory:
                 told = [name for name in facts["watched"] if "folder" not in wrong or name.startswith("\\")]
                 result[host] |= {name: (facts["watched"][name], at) for name in told if name not in wrong}
         return result
+
+
+def _finding(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A remembered finding, when it has all that a report needs. Raises KeyError, TypeError, ValueError."""
+    for name in ("since", "last_seen"):
+        _instant(entry[name])
+    SEVERITIES.index(entry["severity"])
+    return {name: entry[name] for name in (*_NAMES, "status")}
+
+
+def _instant(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
 
 
 def _cannot_be_told(entry: Mapping[str, Any], clients: Iterable[Client]) -> bool:

@@ -30,7 +30,7 @@ KNOWN = Memory(
 """A fleet that has been watched for long, and was in order yesterday."""
 WAS_OTHER = {"watched": {"restic.exe": "xx", "perimeter.txt": "xx", TASK: "xx"}}
 UNREACHED = {"reachable": False, "failure": "no answer at 192.0.2.1:5986", "remedy": "See that it runs"}
-INCOMPLETE = [{"time": "2026-11-23T21:00:05Z", "complete": False}]
+THE_NIGHT_BEFORE = "2026-11-22T21:00:05Z"
 OLD = "2026-11-20T05:00:00Z"
 
 
@@ -78,10 +78,10 @@ CASES: dict[str, tuple[Client, str, str]] = {
     "disk": (client(server(free_bytes=999_999_999)), "disk_low", "warning"),
     "exit 3": (client(server(status__exit_code=3)), "incomplete", "warning"),
     "exit 3, seen from the repository alone": (
-        client(None, status(server__history=INCOMPLETE)), "incomplete", "warning",
+        client(None, status(server__last=THE_NIGHT_BEFORE)), "incomplete", "warning",
     ),
     "exit 3 for days": (
-        client(None, status(server__history=INCOMPLETE * 4, server__last=OLD)), "incomplete", "critical",
+        client(None, status(server__last=OLD)), "incomplete", "critical",
     ),
     "directory gone": (
         client(server(status__missing=["D:\\isapawp"])), "missing_directory", "warning",
@@ -164,7 +164,7 @@ def test_what_is_wrong_is_found_and_nothing_else(of: Client, kind: str, severity
 
 
 def test_every_kind_is_provoked_by_a_test() -> None:
-    elsewhere = {"no_backup_yet"}
+    elsewhere = {"no_backup_yet", "not_deployed"}
     assert {kind for _, kind, _ in CASES.values()} | elsewhere == set(KINDS)
 
 
@@ -198,13 +198,24 @@ def test_a_file_that_the_contract_adds_is_a_deploy_that_is_due() -> None:
 
 
 def test_both_sides_tell_of_one_incomplete_backup_once() -> None:
-    both = client(server(status__exit_code=3), status(server__history=INCOMPLETE))
+    both = client(server(status__exit_code=3), status(server__last=THE_NIGHT_BEFORE))
     assert [finding.id for finding in found(both)] == [f"gaec_du_moulin/{HOST}/incomplete/-"]
 
 
 def test_each_missing_directory_is_a_finding_of_its_own() -> None:
     paths = ["D:\\a", "E:\\Données partagées"]
     assert [finding.detail for finding in found(client(server(status__missing=paths)))] == paths
+
+
+def test_a_server_without_agent_was_robbed_of_it_or_never_had_one() -> None:
+    bare = {"drift": [drift("folder", "C:\\x", "gone")["drift"][0], drift("task", TASK, "gone")["drift"][0]]}
+    never = status(server__last_any=None, server__last=None, server__history=[])
+    facts = server(**bare, last_status=None, watched={"folder": "", TASK: ""})
+    [new, waiting] = found(client(facts, never), Memory.empty())
+    assert (new.kind, new.severity, waiting.kind) == ("not_deployed", "warning", "no_backup_yet")
+    for past, repository in ((KNOWN, never), (Memory.empty(), status())):
+        kinds = {finding.kind for finding in found(client(facts, repository), past)}
+        assert {"agent_removed", "task_deleted"} <= kinds
 
 
 def test_a_new_server_is_waited_for() -> None:

@@ -145,7 +145,18 @@ def test_of_a_folder_that_is_gone_no_file_is_in_order() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"format": 2}', '{"format": 1}', Memory.empty().text()[:-20]],
+    [
+        *("", "{", "[]", "null", '{"format": 2}', '{"format": 1}', Memory.empty().text()[:-20]),
+        *(
+            Memory.empty().text().replace(f'"{part}": {{}}', f'"{part}": {content}')
+            for part, content in {
+                "names": '{"a": "yesterday"}',
+                "watched": '{"a": {"b": ["c"]}}',
+                "findings": '{"a": {"severity": "critical"}}',
+                "announced": '{"a": ["2026-11-24T09:00:00+01:00", "awful"]}',
+            }.items()
+        ),
+    ],
 )
 def test_a_damaged_state_file_is_recognised(text: str) -> None:
     with pytest.raises(DamagedMemory):
