@@ -27,6 +27,8 @@ What to try next, after `source .venv/bin/activate; export PROSECOURS_JOURNAL=bu
   ansible-playbook playbooks/deploy.yml --check --diff
       nothing to change: the servers are what the files say
   python -m windows_lab run moulin-srv1 'schtasks /change /tn \\ProSecours\\Sauvegarde /disable'
+  ansible-playbook playbooks/monitor.yml
+      finds it, says since when, and fails; the report has it too
   ansible-playbook playbooks/deploy.yml --diff
       names the disabled task, and repairs it
   cp inventories/lab/clients/earl_des_tilleuls.yml inventories/lab/clients/my_farm.yml
@@ -62,7 +64,12 @@ STEPS = (
         "How the backups of all clients stand",
         ["ansible-playbook", "-i", INVENTORY, "playbooks/status.yml"],
     ),
+    (
+        "Monitor: look at every client from both sides, and write the report",
+        ["ansible-playbook", "-i", INVENTORY, "playbooks/monitor.yml"],
+    ),
 )
+REPORT = CHECKOUT / "build" / "reports" / "monitoring" / "surveillance.html"
 
 
 def main() -> int:
@@ -84,7 +91,7 @@ def main() -> int:
     print(f"\n== {len(STEPS) + 1}/{len(STEPS) + 1} What lies in the repositories, asked from each server\n")
     rows = [row(host) for host in hosts()]
     table([("client", "server", "perimeter", "files", "bytes", "snapshots", "next run (UTC)"), *rows])
-    print(f"\n{NEXT}")
+    print(f"\n{NEXT}\nThe report of all clients, for a browser: {REPORT}")
     return 0 if all(row[5] != "0" for row in rows) else 1
 
 
