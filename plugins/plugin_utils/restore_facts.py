@@ -19,13 +19,16 @@ from .agent_desired import BINARY
 from .command_line import argument, line, path
 from .preflight_facts import LISTING, Tree
 from .probe import Probe
-from .session import Session
+from .session import Session, TimedOut
 
 STATE = "restore"
 """Folder of the restores, in the agent's."""
 LOCK = "restore.lock"
 MARK = "incomplete="
 """Tag of a snapshot that says of another one that it is incomplete (docs/retention.md)."""
+
+
+_OPEN = 120.0  # seconds to open the repository and list its versions
 
 
 class RestoreError(AgentError):
@@ -153,7 +156,10 @@ def restic(folder: str, arguments: str) -> str:
 
 def snapshots(session: Session, folder: str, url: str) -> tuple[Version, ...]:
     """All versions of all servers of the client. Raises AgentError when the repository does not open."""
-    output = session.run(line(restic(folder, "snapshots")), timeout=300)
+    try:
+        output = session.run(line(restic(folder, "snapshots")), timeout=_OPEN)
+    except TimedOut as error:
+        output = error.partial  # restic itself would try to reach a repository for 15 minutes
     try:
         if output.exit_code == 0:
             return versions(output.stdout)

@@ -7,6 +7,8 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -227,6 +229,58 @@ def test_robocopy_says_what_is_missing(host: WineMachine) -> None:
         answer = run(host, f"robocopy {source} NULL /E /L /NJH")
         assert answer.code == 16
         assert f"(0x{code:08X})" in answer.out.decode("cp850")
+
+
+COPY = "/COPYALL /DCOPY:DAT /B /XJ /R:2 /W:2 /NP /NFL /NDL /NJH /NJS"
+
+
+def test_robocopy_copies_data_times_and_rights(host: WineMachine) -> None:
+    source, target = (host.drives.find(f"D:\\{name}") for name in ("[2026] l'été", "copie"))
+    for folder in (source, target, host.drives.find("D:\\un")):
+        shutil.rmtree(folder, ignore_errors=True)
+    (source / "vide").mkdir(parents=True)
+    (source / "a.txt").write_bytes(b"un")
+    (source / "b.log").write_bytes(b"deux")
+    os.utime(source / "a.txt", (1_700_000_000, 1_700_000_000))
+    run(host, 'icacls "D:\\[2026] l\'été\\a.txt" /grant "*S-1-1-0:R" /q')
+    assert run(host, f'robocopy "D:\\[2026] l\'été" D:\\copie *.* /E {COPY}').code == 1
+    assert {path.name for path in target.iterdir()} == {"vide", "a.txt", "b.log"}
+    assert (target / "a.txt").stat().st_mtime == 1_700_000_000
+    assert "tout le monde:(R)" in run(host, "icacls D:\\copie\\a.txt").text.replace("T", "t")
+    assert run(host, f'robocopy "D:\\[2026] l\'été" D:\\copie *.* /E {COPY}').code == 0, "nothing is new"
+    (target / "autre.txt").write_bytes(b"")
+    (source / "b.log").write_bytes(b"trois")
+    assert run(host, f'robocopy "D:\\[2026] l\'été" D:\\copie *.* /E {COPY}').code == 3
+    assert (target / "b.log").read_bytes() == b"trois"
+    assert run(host, f'robocopy "D:\\[2026] l\'été" D:\\un a.txt /LEV:1 {COPY}').code == 1
+    assert [path.name for path in host.drives.find("D:\\un").iterdir()] == ["a.txt"]
+
+
+def test_robocopy_says_that_the_disk_is_full_and_goes_on(host: WineMachine) -> None:
+    host.limit_disk(100)
+    try:
+        answer = run(host, f"robocopy D:\\arbre D:\\plein *.* {COPY}")
+    finally:
+        host.limit_disk(None)
+    assert answer.code & 8
+    assert "(0x00000070)" in answer.out.decode("cp850")
+
+
+@pytest.mark.parametrize(
+    "flags", ["/E", "/E /COPYALL", f"/MIR {COPY}", f"/E /L {COPY}", COPY.replace("/XJ ", "")]
+)
+def test_robocopy_models_no_other_way_to_copy(host: WineMachine, flags: str) -> None:
+    assert run(host, f"robocopy D:\\arbre D:\\ailleurs {flags}").code == 9009
+    assert not host.drives.find("D:\\ailleurs").exists()
+
+
+def test_a_bracket_is_a_letter_for_robocopy(host: WineMachine) -> None:
+    folder = host.drives.find("D:\\crochets")
+    folder.mkdir()
+    (folder / "[2026] a.txt").write_bytes(b"1")
+    (folder / "2 a.txt").write_bytes(b"22")
+    answer = run(host, 'robocopy D:\\crochets NULL "[2026] a.txt" /L /BYTES /NFL /NDL /NJH /XJ /R:0 /W:0')
+    assert rows(answer.out)[2][0] == 1
 
 
 def test_robocopy_tells_the_time_in_utc(host: WineMachine) -> None:

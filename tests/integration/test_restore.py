@@ -1,0 +1,293 @@
+"""Restores on a lab with two servers: what goes wrong, what a technician is told, and that the next run
+converges. What goes well, byte for byte, is in molecule/restore."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from windows_lab.cli import main as lab_cli
+
+from .conftest import AGENT, Played, Site, client_file
+
+pytestmark = pytest.mark.lab
+
+CLIENT, SERVER, OTHER = "ferme_du_lavoir", "lavoir-srv", "lavoir-sql"
+TASK = r"\ProSecours\Restauration"
+NOW = datetime.now(ZoneInfo("Europe/Paris"))
+TODAY, YESTERDAY = f"{NOW:%Y-%m-%d}", f"{NOW - timedelta(days=1):%Y-%m-%d}"
+SECRETS = (f"repository-of-{CLIENT}", f"encryption-of-{CLIENT}", "Mot2Passe")
+
+
+class Farm(Site):
+    """The site, and requests to it."""
+
+    reports: Path
+
+    def request(self, *arguments: str, **wanted: Any) -> list[str]:
+        """The arguments of restore.yml for a request of today."""
+        content = {
+            "client": CLIENT,
+            "requester": "jeanne.martin@ferme.example.com",
+            "mail_date": TODAY,
+            "main_backup_failed": True,
+            "server": SERVER,
+            "date": TODAY,
+            "items": [r"D:\isapawp"],
+            **wanted,
+        }
+        number = len(list(self.state.glob("request-*.yml")))
+        file = self.state / f"request-{number}.yml"
+        file.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+        settings = {
+            "prosecours_restore_request": str(file),
+            "prosecours_restore_poll": 1,
+            "prosecours_report_dir": str(self.reports),
+        }
+        return ["-e", json.dumps(settings), *arguments]
+
+    def restore(self, **wanted: Any) -> Played:
+        return self.play("restore", *self.request(**wanted))
+
+    def drive(self, host: str = SERVER) -> Path:
+        """D: of a server, on the Linux side."""
+        return self.state / "hosts" / host / "drives" / "D"
+
+    def logs(self) -> Path:
+        """Where the server keeps what restores leave."""
+        return self.state / "hosts" / SERVER / "wine/drive_c/Program Files/ProSecours/restore"
+
+    def started(self) -> str | None:
+        """When the task of restores was last started."""
+        (host,) = [host for host in self.control.ask("status")["hosts"] if host["name"] == SERVER]
+        runs = [task["last_run"] for task in host["tasks"] if task["task"] == TASK]
+        return runs[0] if runs else None
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """Two servers with an agent each, and one backup of both."""
+    folder = tmp_path_factory.mktemp("restore")
+    inventory, state = folder / "inventory", folder / "lab"
+    inventory.mkdir()
+    first = yaml.safe_load(client_file(CLIENT, SERVER, "127.0.36.11", "PS-2026-0361"))
+    hosts = first["prosecours_clients"]["children"][CLIENT]["hosts"]
+    hosts[OTHER] = {
+        **hosts[SERVER],
+        "ansible_host": "127.0.36.12",
+        "lab_files": {r"D:\isapawp\sql.txt": "sql"},
+    }
+    (inventory / "lavoir.yml").write_text(yaml.safe_dump(first, allow_unicode=True), encoding="utf-8")
+    environment = os.environ | {
+        "PROSECOURS_LAB": str(state),
+        "PROSECOURS_JOURNAL": str(folder / "journal.jsonl"),
+        "ANSIBLE_NOCOLOR": "1",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    made = Farm(state, inventory, SERVER, CLIENT, environment)
+    made.reports = folder / "reports"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROSECOURS_LAB", str(state))
+        try:
+            made.up()
+            big = made.drive() / "isa_sauvegarde_dossier" / "big.zip"
+            big.write_bytes(random.Random(1).randbytes(4_000_000))  # noqa: S311 -- nothing that compresses
+            deployed = made.play("deploy")
+            assert deployed.code == 0, deployed.output
+            made.control.ask("clock", host=None, advance=86400.0, to=None)
+            yield made
+        finally:
+            lab_cli(["down", "--state", str(state)])
+
+
+def flat(played: Played) -> str:
+    return re.sub(r"\s+", " ", played.output)
+
+
+def refused(played: Played, says: str) -> None:
+    """A failure in one sentence, without a traceback or a secret."""
+    assert played.code != 0, played.output
+    assert says in flat(played), played.output
+    assert "Traceback" not in played.output
+    assert not [secret for secret in SECRETS if secret in played.output]
+
+
+# Refused before anything is done ---------------------------------------------------------------------------
+
+
+def test_all_that_is_wrong_with_a_request_is_said_at_once(farm: Farm) -> None:
+    played = farm.restore(
+        requester="someone@elsewhere.example", main_backup_failed=False, items=["C:\\Windows", r"D:\isapawp"]
+    )
+    refused(played, "3 errors in the request, listed above. Nothing was restored.")
+    for says in (
+        '"someone@elsewhere.example" is no contact of ferme_du_lavoir (Annexe 2)',
+        "The main backup has not failed",
+        "lies outside the perimeter of lavoir-srv",
+    ):
+        assert says in flat(played), played.output
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"date": YESTERDAY}, f"asked for {YESTERDAY}, but the oldest version of lavoir-srv is of {TODAY}"),
+        ({"items": [r"D:\isapawp\perdu.txt"]}, r"D:\isapawp\perdu.txt is not in the version of"),
+        ({"target": {"folder": r"Z:\x"}}, "lavoir-srv has no drive Z:"),
+        ({"target": {"folder": r"C:\Windows"}}, r"C:\Windows exists already on lavoir-srv"),
+    ],
+    ids=["date", "item", "drive", "folder"],
+)
+def test_what_only_the_server_can_tell(farm: Farm, wanted: dict[str, Any], says: str) -> None:
+    refused(farm.restore(**wanted), says)
+    assert not (farm.drive() / "Restauration").exists()
+
+
+def test_a_server_that_is_down(farm: Farm) -> None:
+    refused(
+        farm.play("restore", *farm.request("-e", "ansible_port=5999")), "no answer from 127.0.36.11 port 5999"
+    )
+
+
+def test_no_agent_yet(farm: Farm) -> None:
+    wrong = r'{"prosecours_agent_folder": "C:\\Nowhere"}'
+    refused(farm.play("restore", *farm.request("-e", wrong)), r"no agent is deployed in C:\Nowhere")
+
+
+# On the way ------------------------------------------------------------------------------------------------
+
+
+def test_an_incomplete_version_is_passed_over(farm: Farm) -> None:
+    """The mark is what backup.cmd writes: a snapshot of its status with the name of the incomplete one."""
+    restic = f'cd /d "{AGENT}"&&restic.cmd'
+    farm.expect(f'{restic} backup --host {SERVER} "D:\\isapawp"')
+    newest = farm.snapshots()[-1]["id"]
+    farm.expect(f"{restic} backup --host {SERVER} --tag incomplete={newest} status.json")
+    shown = farm.play("restore", *farm.request("--check"))
+    assert shown.code == 0, shown.output
+    assert "(passed over, incomplete: " in flat(shown)
+    taken = farm.play("restore", *farm.request("--check", accept_incomplete=True))
+    assert "the newest version, an incomplete one, up to then" in flat(taken)
+
+
+def test_a_cut_connection_does_not_stop_a_restore_and_the_next_run_joins_it(farm: Farm) -> None:
+    seen = set(farm.logs().glob("*/restore.log"))
+    slowly = ["-e", "prosecours_restore_limit_kib=150"]
+    arguments = farm.request(*slowly, items=[r"D:\isa_sauvegarde_dossier"])
+    first = subprocess.Popen(
+        farm.command("restore", *arguments),
+        cwd=Path(__file__).parents[2],
+        env=farm.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not any(log.stat().st_size for log in set(farm.logs().glob("*/restore.log")) - seen):
+        assert first.poll() is None, first.communicate()[0]
+        assert time.monotonic() < deadline, "the restore did not begin"
+        time.sleep(0.2)
+    farm.control.ask("fault", host=SERVER, kind="cut", on="Command")
+    printed = first.communicate(timeout=120)[0]
+    refused(Played(first.returncode, printed), "the restore goes on there")
+    started = farm.started()
+    assert started
+
+    other = farm.play("restore", *farm.request(items=[r"D:\isapawp"]))
+    refused(other, "another restore runs there")
+
+    joined = farm.play("restore", *arguments)
+    assert joined.code == 0, joined.output
+    assert farm.started() in (started, None), "a second restore was started beside the first"
+    (folder,) = [path for path in (farm.drive() / "Restauration").iterdir() if (path / "D").exists()]
+    big = "isa_sauvegarde_dossier/big.zip"
+    assert (folder / "D" / big).read_bytes() == (farm.drive() / big).read_bytes()
+
+
+def test_a_file_that_is_in_use_is_named_and_the_next_run_restores_it(farm: Farm) -> None:
+    live = farm.drive() / "isapawp" / "b.txt"
+    original = live.read_bytes()
+    enough = farm.drive() / "enough.txt"
+    enough.unlink(missing_ok=True)
+    farm.expect(r"echo another>D:\isapawp\b.txt")
+    changed = live.read_bytes()
+    arguments = farm.request(target={"in_place": True})
+    # cmd opens what it redirects to for itself alone, as an accounting program does.
+    holder = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "windows_lab", "run", "--state", str(farm.state), SERVER),
+            r"(for /l %i in (1,1,3000) do @if not exist D:\enough.txt ping -n 2 127.0.0.1 >nul)"
+            r" >>D:\isapawp\b.txt",
+        ],
+        env=farm.environment | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        while farm.run(r"echo 1 2>>D:\isapawp\b.txt")[1].strip() == "1":
+            assert holder.poll() is None
+            time.sleep(0.2)
+        failed = farm.play("restore", *arguments)
+    finally:
+        enough.touch()
+        holder.wait(timeout=60)
+    refused(failed, "not everything could be restored")
+    assert "b.txt" in flat(failed)
+    assert live.read_bytes() == changed
+    (kept,) = (farm.drive() / "Restauration").glob("avant */D/isapawp/b.txt")
+    assert kept.read_bytes() == changed
+    records = (farm.reports / "restores" / CLIENT).glob("*.html")
+    record = max(records, key=lambda file: file.stat().st_mtime)
+    assert "Restauration incomplète" in record.read_text(encoding="utf-8")
+
+    done = farm.play("restore", *arguments)
+    assert done.code == 0, done.output
+    assert live.read_bytes() == original
+    assert kept.read_bytes() == changed, "the second run overwrote what the first had kept"
+    assert "Restauration complète et vérifiée" in record.read_text(encoding="utf-8")
+
+
+def test_a_report_folder_that_cannot_be_written(farm: Farm, tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("a file in its place", encoding="utf-8")
+    arguments = farm.request(target={"server": OTHER})
+    failed = farm.play("restore", *arguments, "-e", f"prosecours_report_dir={tmp_path}/reports")
+    refused(failed, "cannot be written")
+    again = farm.play("restore", *arguments)
+    assert again.code == 0, again.output
+    assert again.recap["failed"] == 0
+
+
+# Looking for an item ---------------------------------------------------------------------------------------
+
+
+def test_an_item_is_found_in_all_versions_also_when_a_server_is_down(farm: Farm) -> None:
+    settings = {
+        "prosecours_find_client": CLIENT,
+        "prosecours_find_name": "C.TXT",
+        "prosecours_report_dir": str(farm.reports),
+    }
+    inventory = farm.inventory / "lavoir.yml"
+    text = inventory.read_text(encoding="utf-8")
+    down = yaml.safe_load(text)
+    down["prosecours_clients"]["children"][CLIENT]["hosts"][SERVER]["ansible_port"] = 5999
+    inventory.write_text(yaml.safe_dump(down, allow_unicode=True), encoding="utf-8")
+    try:
+        found = farm.play("find", "-e", json.dumps(settings))
+    finally:
+        inventory.write_text(text, encoding="utf-8")
+    assert found.code == 0, found.output
+    assert r"lavoir-srv D:\Bureautique\Élevage & Cultures (2026)\c.txt" in flat(found)
+    assert re.search(rf"changed {TODAY} \d\d:\d\d +5 bytes +version of {TODAY}", found.output), found.output
+    kept = json.loads((farm.reports / "find" / f"{CLIENT}.json").read_text(encoding="utf-8"))
+    assert {(entry["server"], entry["size"], entry["complete"]) for entry in kept} == {(SERVER, 5, True)}
