@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..plugin_utils import agent, monitoring_server
-from ..plugin_utils.ansible_adapter import CoreAction
+from ..plugin_utils.ansible_adapter import CoreAction, resolve
 from ..plugin_utils.winrm_session import WinRMSession
 
 
@@ -23,4 +23,5 @@ class ActionModule(CoreAction):
             facts = monitoring_server.look(WinRMSession(self._connection, host), request)
         except monitoring_server.FAILURES as error:
             facts = monitoring_server.unreached(host, error)
-        return {"changed": False, **facts, "address": str(variables.get("ansible_host") or host)}
+        own, _ = resolve(variables["hostvars"], host, "ansible_host")
+        return {"changed": False, **facts, "address": str(own.get("ansible_host") or host)}

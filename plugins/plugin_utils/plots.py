@@ -14,7 +14,6 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
 from typing import Any
 
 import matplotlib as mpl
@@ -153,6 +152,7 @@ def volume(
             [value / unit for value in newest],
             color=_OK,
             clip_on=False,
+            marker="o" if len(days) == 1 else "",  # one point makes no line
             label="fichiers sauvegardés",
         )
         if full_on and date.fromisoformat(full_on) > last:
@@ -307,8 +307,10 @@ def _months(first: date, last: date) -> Iterator[date]:
 def _numbers_beside(axes: Axes, unit: str = "") -> None:
     axes.locator_params(axis="y", nbins=5)
     ticks = [tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= axes.get_ylim()[1]]
-    step = min((right - left for left, right in pairwise(ticks)), default=1)
-    decimals = next((count for count in range(3) if step >= 10**-count), 3)
+    # As many decimals as tell the ticks apart: 2,5 is not to be read as 2.
+    decimals = next(
+        (count for count in range(3) if all(abs(round(tick, count) - tick) < 1e-9 for tick in ticks)), 3
+    )
     labels = [number(tick, decimals) for tick in ticks]
     axes.set_yticks(ticks, [*labels[:-1], f"{labels[-1]}\N{NO-BREAK SPACE}{unit}".strip()])
 

@@ -122,10 +122,8 @@ def volume_figure(name: str, volume: Mapping[str, Any], *, stored: bool) -> Figu
     if not history:
         return None
     first, last = history[0], history[-1]
-    text = (
-        f"{size(last['newest'])} sur {_go(last)} souscrits le {day(last['date'])}, "
-        f"{size(first['newest'])} le {day(first['date'])}."
-    )
+    text = f"{size(last['newest'])} sur {_go(last)} souscrits le {day(last['date'])}"
+    text += f", {size(first['newest'])} le {day(first['date'])}." if len(history) > 1 else "."
     if forecast(volume):
         text += f" {forecast(volume)}"
     return Figure(

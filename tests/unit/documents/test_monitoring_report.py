@@ -194,6 +194,14 @@ def test_a_client_of_today_has_no_plots_yet(report: dict[str, Any]) -> None:
     assert page.all("section")[0].count("✕ aucune") == len(client["servers"])
 
 
+def test_a_repository_that_was_not_asked_is_no_failure(report: dict[str, Any]) -> None:
+    client = {**report["clients"][5], "repository_failure": None}
+    text = Page(monitoring_report.html({**report, "clients": [client]})).all("main")[0]
+    assert "dépôt non interrogé" in text
+    assert "None" not in text
+    assert "✕" not in text
+
+
 def test_a_single_backup_is_plotted(report: dict[str, Any]) -> None:
     client = copy.deepcopy(report["clients"][4])
     for server in client["repository"]["servers"].values():
