@@ -40,6 +40,13 @@ class ActionModule(RepositoryAction):
             }
         for name in ("release_by", "release_why"):
             arguments[name] = arguments[name] or ""
+        if not self._play_context.check_mode:
+            host, days = variables["inventory_hostname"], arguments["check_cycle_days"]
+            self._display.display(
+                f"[{host}] Of each repository the structure and 1/{days} of the data are read, "
+                f"{arguments['side_by_side']} clients at a time. That can take hours; to follow it, there: "
+                f"tail -f {arguments['state_folder']}/progress.log"
+            )
         result = self.on_host("retention", arguments, variables)
         result["journal"] = {"clients": _kept(result.get("clients", {}), arguments)}
         rows = [

@@ -7,6 +7,7 @@ one sentence and what to do. Standard library only.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -39,6 +40,8 @@ status file with this tag. A forged mark gains nothing: incomplete versions are 
 
 PACK = re.compile(r"\bpack ([0-9a-f]{64})\b")
 GLOB = re.compile(r"[][*?\\]")
+REMOVE = 'chmod -R u+rwX -- "{0}" && rm -rf -- "{0}"'
+"""For a shell. Folders come back from a restore with their rights: also such that are read-only."""
 CRYPTO_OVERHEAD = (
     32  # bytes of a blob that was not compressed: nonce and code (design document, "Pack Format")
 )
@@ -290,7 +293,11 @@ class Repository:
 
         The place belongs to the owner of the repository, and nobody else can enter it. Raises OSError.
         """
-        place = folder / f"prosecours-drill-{secrets.token_hex(8)}"
+        mine = folder / f"prosecours-drill-{hashlib.sha256(str(self.path).encode()).hexdigest()[:16]}"
+        place = mine.with_name(f"{mine.name}-{secrets.token_hex(8)}")
+        # What a run that was killed has left. Others can make names in the folder too: theirs are let be.
+        old = f'if [ -O "$old" ] && [ ! -L "$old" ]; then {REMOVE.format("$old")}; fi'
+        self._as_owner(f'for old in "$1"-*; do {old}; done', mine)
         # A list of patterns, in which names are to mean themselves.
         wanted = "".join(GLOB.sub(r"\\\g<0>", path).replace("$", "$$") + "\n" for path in paths)
         self._as_owner('umask 077 && mkdir -- "$1" && cat >"$1/wanted"', place, wanted)
@@ -304,8 +311,7 @@ class Repository:
                 complaint = error.problem
             yield place / "files", complaint
         finally:
-            # Folders come back with their rights: also such that are read-only.
-            self._as_owner('chmod -R u+rwX -- "$1" && rm -rf -- "$1"', place)
+            self._as_owner(REMOVE.format("$1"), place)
 
     def _as_owner(self, script: str, path: Path, given: str = "") -> None:
         done = subprocess.run(

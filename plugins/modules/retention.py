@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -197,6 +199,19 @@ failures:
 """
 
 
+def progress(folder: Path) -> Callable[[str], None]:
+    """Says lines to a file, since nothing of a module's output is seen before it has ended."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / "progress.log"
+    file.write_text("", "utf-8")
+
+    def say(text: str) -> None:
+        with file.open("a", encoding="utf-8") as opened:
+            opened.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {text}\n")
+
+    return say
+
+
 def main() -> None:
     """All clients of this host, some at a time."""
     module = AnsibleModule(
@@ -231,6 +246,7 @@ def main() -> None:
         passwords.__getitem__,
         Settings(**settings | {"release": tuple(settings["release"])}),
         module.check_mode,
+        None if module.check_mode else progress(Path(settings["state_folder"])),
     )
     for client, report in outcome.reports.items():
         for sentence in worries(report):

@@ -188,8 +188,21 @@ def test_the_playbook_keeps_what_is_promised(depot: Depot) -> None:
         ["tilleuls", "PS-tilleuls", "1", "1"],
     ]
 
+    assert "tail -f " in done.output
+    lines = (depot.folder / "state" / "progress.log").read_text().splitlines()
+    assert {line.partition(" ")[2] for line in lines} >= {"moulin: begins", "tilleuls: begins"}
+
     again = depot.play()
     assert (again.code, again.result["changed"], again.diff) == (0, False, [])
+
+    # Whoever leaves the inventory keeps all; only playbooks/remove_client.yml removes.
+    days(moulin, 3, start=17)
+    (depot.folder / "inventory" / "clients" / "moulin.yml").unlink()
+    kept = moulin.snapshots()
+    gone = depot.play()
+    assert (gone.code, gone.result["changed"]) == (0, False)
+    assert moulin.snapshots() == kept
+    assert [one["client"] for one in gone.result["orders"]] == ["bois", "tilleuls"]
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -40,6 +41,17 @@ NAMES = (
 )
 OWNER = 4243  # of the repository; it needs no name
 Drill = Callable[..., Result]
+KILLED = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+sys.path.insert(0, {collections!r})
+from ansible_collections.prosecours.backup.plugins.module_utils import drill
+from ansible_collections.prosecours.backup.plugins.module_utils.restic_repository import Repository
+repository = Repository(Path({repository!r}), {password!r}, {restic!r})
+[one] = repository.snapshots()
+drill.drill("moulin", {{"srv": one}}, repository, Path({scratch!r}), drill.Size(), datetime.now(UTC))
+"""
 
 
 @pytest.fixture
@@ -154,6 +166,33 @@ def test_the_owner_of_the_repository_restores_and_nobody_else_can_look(
     assert result.problems == ()
     assert set((scratch / "seen").read_text().splitlines()) == {f"700 {OWNER}"}
     assert {path.name for path in scratch.iterdir()} == {"real", "restic", "seen"}
+
+
+def test_what_a_killed_drill_left_is_removed_by_the_next(
+    client: Client, run: Drill, scratch: Path, tmp_path: Path
+) -> None:
+    fill(client)
+    seen = tmp_path / "seen"
+    hangs = tmp_path / "restic"
+    hangs.write_text(
+        f'#!/bin/sh\n{client.restic} "$@" || exit\n'
+        f'case "$*" in *restore*) touch {seen}; kill -9 $PPID; esac\n'
+    )
+    hangs.chmod(0o755)
+    program = KILLED.format(
+        collections=str(Path(__file__).resolve().parents[3] / "build" / "collections"),
+        repository=str(client.path),
+        password=PASSWORD,
+        restic=str(hangs),
+        scratch=str(scratch),
+    )
+    died = subprocess.run([sys.executable, "-c", program], check=False).returncode
+    assert (died, seen.exists()) == (-9, True)
+    [left] = scratch.iterdir()
+    assert left.stat().st_mode & 0o777 == 0o700
+    (scratch / f"{left.name[:-16]}of-somebody").symlink_to(client.folder)
+    assert run().ok is True
+    assert [path.is_symlink() for path in scratch.iterdir()] == [True]
 
 
 def test_a_folder_without_room_is_a_sentence(client: Client, repository: Repository, tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_stat
 from ansible_collections.prosecours.backup.plugins.module_utils.restic_repository import MARK, Repository
 from ansible_collections.prosecours.backup.plugins.module_utils.retention import Rules, Snapshot
 from unit.retention.client import PASSWORD, Client, contents, days
+from unit.retention.restic_lock import leave_lock
 from unit.retention.simulation import ONE_DAY, Judge, at, history_of
 
 ORDER = Order("gaec_des_tilleuls", "PS-2026-0100", Rules(), subscribed_gb=10)
@@ -241,6 +243,46 @@ def test_the_lock_of_a_dead_process_is_lifted(regular: Client, maintain: Maintai
         backup.kill()
     assert len(list((regular.path / "locks").iterdir())) == 1
     assert len(maintain()["removed"]) == 12
+
+
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """The number of a process that runs. restic asks by SIGHUP whether it does, so it has to be ours."""
+    with subprocess.Popen(["sh", "-c", "trap '' HUP; exec sleep 600"]) as process:
+        yield process.pid
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("host", "minutes", "lifted"),
+    [
+        ("moulin-srv1", 29, False),  # a backup of the client's server: nobody can tell whether it still runs
+        ("moulin-srv1", 31, True),
+        (socket.gethostname(), 29, False),
+        (socket.gethostname(), 31, True),  # the host was rebooted, and another process has the number now
+    ],
+)
+def test_a_lock_is_lifted_only_when_it_was_not_renewed_for_long(
+    regular: Client,
+    maintain: Maintain,
+    repository: Repository,
+    stranger: int,
+    host: str,
+    minutes: int,
+    lifted: bool,
+) -> None:
+    renewed = datetime.now(UTC) - timedelta(minutes=minutes)
+    path = leave_lock(regular.path, PASSWORD, host, stranger, renewed)
+    [seen] = repository.locks()
+    assert (seen.host, seen.pid, seen.since) == (host, stranger, renewed)
+    assert seen.stale(datetime.now(UTC)) is lifted
+    if lifted:
+        assert len(maintain()["removed"]) == 12
+    else:
+        with pytest.raises(restic_repository.Locked):
+            maintain()
+        assert len(regular.snapshots()) == 20
+    assert path.exists() is not lifted
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,27 @@ def test_the_history_forgets_after_400_days(
         maintained(moulin, settings)
         found, _ = look(at(first + later * ONE_DAY))
         assert len(found["moulin"]["servers"]["srv"]["history"]) == known
+
+
+def test_who_has_waited_longest_comes_first(
+    client: Client, moulin: Known, settings: Settings, tmp_path: Path
+) -> None:
+    """One at a time: the order in which they begin."""
+    client.backup(at("2026-01-05"))
+    others = [replace(moulin, client=name) for name in ("bois", "gue", "tilleuls")]
+    alone = replace(settings, side_by_side=1)
+    for name in ("gue", "moulin", "bois"):
+        [one] = [one for one in (moulin, *others) if one.client == name]
+        maintained(one, alone)
+        report = tmp_path / "state" / name / "retention.json"
+        at_times = {"gue": "2026-01-07", "moulin": "2026-01-05", "bois": "2026-01-06"}
+        report.write_text(
+            json.dumps({**json.loads(report.read_text()), "at": f"{at_times[name]}T06:30:00+00:00"})
+        )
+    said: list[str] = []
+    maintain([moulin, *others], lambda _: PASSWORD, alone, check=True, say=said.append)
+    begun = [line.partition(":")[0] for line in said if line.endswith(": begins")]
+    assert begun == ["tilleuls", "moulin", "bois", "gue"]
 
 
 # -- the table ------------------------------------------------------------------------------------------

@@ -67,7 +67,12 @@ def test_the_host_keeps_the_promise_by_itself(regular: Client, tmp_path: Path) -
         check=False,
     )
     assert (run.returncode, run.stderr) == (0, "")
+    assert [line for line in run.stdout.splitlines() if line.endswith("begins")] == [
+        "bois: begins",
+        "moulin: begins",
+    ]
     assert {line.partition(": ")[2] for line in run.stdout.splitlines()} == {
+        "begins",
         "moulin: 8 versions, 12 removed",
         "bois: nothing sent yet",
     }
