@@ -9,6 +9,7 @@ from typing import Any
 from ..plugin_utils import repository
 from ..plugin_utils.ansible_adapter import CoreAction, resolve
 from ..plugin_utils.contract_errors import one_of
+from ..plugin_utils.repository_action import supplier_key
 
 
 class ActionModule(CoreAction):
@@ -37,17 +38,15 @@ class ActionModule(CoreAction):
         settings = repository.Settings(
             arguments["host"], variables["groups"].get(repository.REPOSITORIES, [])
         )
-        folder = PurePosixPath(arguments["data"], client)
-        for one in repository.instances({client: contract}, {client: own}, settings):
+        here = repository.repositories({client: contract}, {client: own}, settings)
+        for order in repository.orders(here, clients, PurePosixPath(arguments["data"])):
             result: dict[str, Any] = self._execute_module(
                 module_name="prosecours.backup.volume",
                 module_args={
-                    "client": client,
-                    "path": str(folder / one.repository),
-                    "top": str(folder / one.username),
+                    "order": order,
                     "state": str(PurePosixPath(arguments["state_folder"], client)),
-                    "subscribed_gb": contract["subscribed_gb"],
                     "measured": arguments["measured"],
+                    "s3": supplier_key(variables, arguments["host"]),
                 },
                 task_vars=variables,
             )

@@ -93,6 +93,7 @@ def run(order: Order, repository: Repository, state: State, check: bool) -> dict
 
     Raises Damaged, Refused, RepositoryError, Busy, Unreadable, OSError.
     """
+    _refuse_overwritten(repository)
     if check:
         _refuse_damage(repository, state.checked())
         facts = gather(order, repository, state, datetime.now(UTC))
@@ -125,12 +126,22 @@ def run(order: Order, repository: Repository, state: State, check: bool) -> dict
         return {**result, "check": checked.status()}
 
 
+def _refuse_overwritten(repository: Repository) -> None:
+    """Before the check, which would call it damage: here nothing is lost."""
+    if found := repository.storage.overwritten():
+        raise Refused(
+            f"{repository.location}: {len(found)} objects were overwritten, as {min(found)}. "
+            "Nothing was done. Run playbooks/repository.yml: it gives them their first versions back."
+        )
+
+
 def _refuse_damage(repository: Repository, checked: Checked | None) -> None:
     """Measures and removals on a damaged repository could make the damage worse."""
     if checked and checked.damage:
         raise Damaged(
-            f"{repository.path}: the check found damage: {'; '.join(checked.damage.sentences())}. Nothing is "
-            'removed until a check finds it repaired. Follow "When a check fails" in docs/checks.md.'
+            f"{repository.location}: the check found damage: {'; '.join(checked.damage.sentences())}. "
+            "Nothing is removed until a check finds it repaired. "
+            'Follow "When a check fails" in docs/checks.md.'
         )
 
 
@@ -177,7 +188,7 @@ def gather(order: Order, repository: Repository, state: State, now: datetime) ->
         unfinished=state.unfinished,
         stored=repository.stored_bytes(),
         usage=_usage(order, snapshots, versions, state),
-        closed=repository.gate.closed,
+        closed=repository.storage.door.closed,
         now=now,
     )
 
@@ -235,13 +246,14 @@ def apply(order: Order, planned: Plan, repository: Repository, state: State, fac
         lifted = Release(order.release_by, order.release_why, facts.now.isoformat(timespec="seconds"))
         state.keep_releases({**facts.releases, **dict.fromkeys(planned.release, lifted)})
     if planned.moves:
-        repository.gate.move(planned.closed)
+        repository.storage.door.move(planned.closed)
     if planned.prune:
-        with repository.gate.open_for_maintenance(planned.closed):
+        with repository.storage.door.open_for_maintenance(planned.closed):
             if planned.removed:
                 state.begin(list(planned.removed))
                 repository.forget(planned.removed)
             repository.prune(order.max_unused)
+            repository.storage.forget(facts.now)
             state.finish()
 
 

@@ -18,14 +18,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from .bucket import Bucket, BucketError
 from .checks import Damaged
 from .drill import Size
 from .maintenance import Order, Refused, run
 from .maintenance_state import Busy, State, Unreadable
 from .restic_repository import NotARepository, Repository, RepositoryError
 from .retention import Rules
+from .storage import Folder, Storage
 
-FAILURES = (RepositoryError, Damaged, Refused, Busy, Unreadable, OSError)
+FAILURES = (RepositoryError, BucketError, Damaged, Refused, Busy, Unreadable, OSError)
 """What goes wrong with one client; each says what and what to do."""
 
 
@@ -43,6 +45,8 @@ class Client:
     """Its servers, by their names in the inventory."""
     top: str = ""
     """The folder that the server in front gives to the client, if it is not `path`."""
+    bucket: Mapping[str, str] | None = None
+    """Where a repository is that is not on the host: the fields of Bucket."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +164,16 @@ def order_of(client: Client, settings: Settings) -> Order:
 
 def repository_of(client: Client, password: str, settings: Settings) -> Repository:
     """Where a client's backups are."""
-    path, top = Path(client.path), Path(client.top or client.path)
-    return Repository(path, password, settings.restic, settings.patience, top=top)
+    return Repository(
+        Path(client.path), password, settings.restic, settings.patience, lies=storage_of(client)
+    )
+
+
+def storage_of(client: Client) -> Storage:
+    """The place itself."""
+    if client.bucket:
+        return Bucket(**client.bucket)
+    return Folder(Path(client.path), Path(client.top or client.path))
 
 
 def worries(report: Mapping[str, Any]) -> list[str]:

@@ -13,21 +13,20 @@ import os
 import re
 import secrets
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .gate import Gate
 from .retention import Snapshot, Summary
+from .storage import Folder, Missing, Storage, Unusable
 from .sudden_loss import Measure
 
 MARK = "incomplete="
@@ -50,8 +49,8 @@ CRYPTO_OVERHEAD = (
 class RepositoryError(Exception):
     """restic did not do what it was asked for; `problem` and `remedy` are a sentence each."""
 
-    def __init__(self, path: Path, problem: str, remedy: str, said: str = "") -> None:
-        super().__init__(f"{path}: {problem}. {remedy}.")
+    def __init__(self, where: Path | str, problem: str, remedy: str, said: str = "") -> None:
+        super().__init__(f"{where}: {problem}. {remedy}.")
         self.problem = problem
         self.remedy = remedy
         self.said = said
@@ -133,31 +132,34 @@ class Repository:
     limit: float = 12 * 3600
     """Seconds that one run of restic may take."""
 
-    top: Path | None = None
-    """The folder that the server in front gives to the client; the repository itself if there is none."""
+    lies: Storage | None = None
+    """Where it lies, if that is not a folder without a server in front."""
 
     @property
-    def gate(self) -> Gate:
-        return Gate(self.path, self.top or self.path)
+    def storage(self) -> Storage:
+        return self.lies or Folder(self.path, self.path)
+
+    @property
+    def location(self) -> str:
+        return self.storage.location
 
     # -- reading ------------------------------------------------------------------------------------
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """All snapshots with their arrival, that is the time at which the server wrote their file."""
         listed = json.loads("".join(self._run("snapshots", "--json", "--no-lock"))) or []
+        arrivals = self.storage.arrivals()
         incomplete = {mark for entry in listed if (mark := _marks(entry)) is not None}
         result = []
         for entry in listed:
-            try:
-                arrival = (self.path / "snapshots" / entry["id"]).stat().st_mtime
-            except FileNotFoundError:
+            if entry["id"] not in arrivals:
                 continue  # someone has forgotten it since
             result.append(
                 Snapshot(
                     id=entry["id"],
                     host=entry.get("hostname", ""),
                     time=_time(entry["time"]),
-                    arrival=datetime.fromtimestamp(arrival, UTC),
+                    arrival=arrivals[entry["id"]],
                     paths=frozenset(entry["paths"] or ()),
                     complete=entry["id"] not in incomplete,
                     marks=_marks(entry),
@@ -208,14 +210,7 @@ class Repository:
 
     def stored_bytes(self) -> int:
         """The size of all files of the repository, as a server's quota counts it."""
-        total = 0
-        for folder, _, names in os.walk(self.path):
-            for name in names:
-                try:
-                    total += Path(folder, name).lstat().st_size
-                except FileNotFoundError:
-                    continue  # a lock that was lifted meanwhile
-        return total
+        return self.storage.stored_bytes()
 
     def check(self, subset: str | None = None) -> Check:
         """The structure, and the data of `subset` ("3/30": the third of thirty slices; "100%": all)."""
@@ -321,7 +316,7 @@ class Repository:
             errors="surrogateescape",
             capture_output=True,
             check=False,
-            **self._owner(),
+            **self._process(),
         )
         if done.returncode != 0:
             raise OSError(f"{path}: {done.stderr.strip()}. Give the drill a folder with room.")
@@ -363,12 +358,13 @@ class Repository:
 
     def _run(self, *arguments: str) -> Iterator[str]:
         """The lines of restic's standard output, as they come. Raises RepositoryError at the end."""
-        command = [self.restic, "--repo", str(self.path), "--no-cache", *arguments]
+        command = [self.restic, "--repo", self.location, "--no-cache", *arguments]
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
             "RESTIC_PASSWORD": self.password,
             "RESTIC_PROGRESS_FPS": "0.1",
+            **self.storage.environment(),
         }
         # A file, since nobody reads a pipe of errors while the lines are read.
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
@@ -381,11 +377,13 @@ class Repository:
                     stderr=errors,
                     encoding="utf-8",
                     errors="replace",
-                    **self._owner(),
+                    **self._process(),
                 )
             except OSError as error:
                 raise RepositoryError(
-                    self.path, f"{self.restic} cannot be started ({error.strerror})", "Install restic there"
+                    self.location,
+                    f"{self.restic} cannot be started ({error.strerror})",
+                    "Install restic there",
                 ) from error
             watch = threading.Timer(self.limit, process.terminate)
             watch.start()
@@ -400,29 +398,18 @@ class Repository:
                 errors.seek(0)
                 raise self._error(arguments[0], process.returncode, errors.read())
 
-    def _owner(self) -> dict[str, Any]:
-        """Popen's arguments to run as the owner of the repository. Only root can become someone else.
-
-        Whoever breaks into the server in front owns its folder: he can put a link there to a file of another
-        user, but no file.
-        """
+    def _process(self) -> Mapping[str, Any]:
+        """Popen's arguments."""
         try:
-            owner = (self.path / "config").lstat()
-            if not stat.S_ISREG(owner.st_mode):
-                raise RepositoryError(
-                    self.path, "its config is not a regular file", "Find out who replaced it before all else"
-                )
-        except FileNotFoundError:
+            return self.storage.process()
+        except Missing:
             raise self._known(10) from None
-        except PermissionError:
-            raise RepositoryError(self.path, "it cannot be read", "Run as root or its owner") from None
-        if os.geteuid() != 0 or owner.st_uid == 0:
-            return {}
-        return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+        except Unusable as error:
+            raise RepositoryError(self.location, error.problem, error.remedy) from None
 
     def _known(self, code: int) -> RepositoryError:
         kind, problem, remedy = EXIT_CODES[code]
-        return kind(self.path, problem, remedy)
+        return kind(self.location, problem, remedy)
 
     def _error(self, verb: str, code: int, text: str) -> RepositoryError:
         if code in EXIT_CODES:
@@ -430,14 +417,14 @@ class Repository:
         message = _message(text) or f"exit code {code}"
         if "no space left on device" in text or "quota exceeded" in text:
             return DiskFull(
-                self.path, f"restic {verb} found the disk full", "Make room on the repository host"
+                self.location, f"restic {verb} found the disk full", "Make room on the repository host"
             )
         if code < 0:
             return Interrupted(
-                self.path, f"restic {verb} was stopped ({message})", "Run again: nothing is lost"
+                self.location, f"restic {verb} was stopped ({message})", "Run again: nothing is lost"
             )
         return RepositoryError(
-            self.path,
+            self.location,
             f"restic {verb} failed ({message})",
             "Look at what restic check says about the repository",
             text,

@@ -61,7 +61,7 @@ def status(
         if versions:
             raise
         snapshots, locks, stored = (), (), 0
-    closed = repository.gate.closed is not False  # in part, after a kill: a backup fails there too
+    closed = repository.storage.door.closed is not False  # in part, after a kill: a backup fails there too
     history = backups(state.history(), order, snapshots, versions)
     checked, drills = state.checked(), state.drills()
     here = {one.id for one in snapshots}

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .gate import Gate
 from .maintenance_state import State
+from .storage import Door
 from .volume import Usage, Use
 
 
@@ -36,27 +36,27 @@ class Plan:
 
 
 def settle(
-    gate: Gate, state: State, subscribed_gb: int, measured: Mapping[str, int], check: bool
+    door: Door, state: State, subscribed_gb: int, measured: Mapping[str, int], check: bool
 ) -> dict[str, Any]:
     """Open or close the repository as the volume now says. `measured`: server -> bytes of its perimeter.
 
     Raises Busy while the client's maintenance is at work.
     """
-    planned = plan(gate, state, subscribed_gb, measured, datetime.now(UTC))
+    planned = plan(door, state, subscribed_gb, measured, datetime.now(UTC))
     if planned.changes and not check:
         with state.locked():
-            planned = plan(gate, state, subscribed_gb, measured, datetime.now(UTC))
+            planned = plan(door, state, subscribed_gb, measured, datetime.now(UTC))
             state.keep_usage(planned.after)
-            gate.move(planned.after.over)
+            door.move(planned.after.over)
     return report(planned)
 
 
-def plan(gate: Gate, state: State, subscribed_gb: int, measured: Mapping[str, int], now: datetime) -> Plan:
+def plan(door: Door, state: State, subscribed_gb: int, measured: Mapping[str, int], now: datetime) -> Plan:
     """Reads only."""
     before = state.usage()
     known = Usage(subscribed_gb, before.servers if before else {})
     after = known.learned({host: Use(size, now) for host, size in measured.items()})
-    return Plan(before, after, gate.closed)
+    return Plan(before, after, door.closed)
 
 
 def report(planned: Plan) -> dict[str, Any]:

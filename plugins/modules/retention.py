@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.prosecours.backup.plugins.module_utils.bucket import use
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_of_all import (
     Client,
     Settings,
@@ -218,6 +219,7 @@ def main() -> None:
         argument_spec={
             "orders": {"type": "list", "elements": "dict", "required": True},
             "passwords": {"type": "dict", "no_log": True, "required": True},
+            "s3": {"type": "dict", "no_log": True, "required": True},
             "state_folder": {"type": "str", "required": True},
             "restic": {"type": "str", "required": True},
             "side_by_side": {"type": "int", "required": True},
@@ -236,6 +238,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     settings, passwords = dict(module.params), module.params["passwords"]
+    use(settings.pop("s3"))
     clients = [Client(**one) for one in settings.pop("orders")]
     del settings["passwords"]
     if module.check_mode and not Path(settings["restic"]).exists():

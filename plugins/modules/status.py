@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.prosecours.backup.plugins.module_utils.bucket import use
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_of_all import Client, Settings
 from ansible_collections.prosecours.backup.plugins.module_utils.status import problems, statuses
 
@@ -143,6 +144,7 @@ def main() -> None:
         argument_spec={
             "orders": {"type": "list", "elements": "dict", "required": True},
             "passwords": {"type": "dict", "no_log": True, "required": True},
+            "s3": {"type": "dict", "no_log": True, "required": True},
             "state_folder": {"type": "str", "required": True},
             "restic": {"type": "str", "required": True},
             "side_by_side": {"type": "int", "required": True},
@@ -152,6 +154,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     settings, passwords = dict(module.params), module.params["passwords"]
+    use(settings.pop("s3"))
     clients = [Client(**one) for one in settings.pop("orders")]
     del settings["passwords"]
     if Path(settings["restic"]).exists():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.prosecours.backup.plugins.module_utils.gate import Gate
+from ansible_collections.prosecours.backup.plugins.module_utils.bucket import BucketError, use
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_of_all import Client, storage_of
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_state import Busy, State
 from ansible_collections.prosecours.backup.plugins.module_utils.subscription import settle
 
@@ -91,30 +92,30 @@ def main() -> None:
     """One client of this host."""
     module = AnsibleModule(
         argument_spec={
-            "client": {"type": "str", "required": True},
-            "path": {"type": "path", "required": True},
-            "top": {"type": "path", "required": True},
+            "order": {"type": "dict", "required": True},
             "state": {"type": "path", "required": True},
-            "subscribed_gb": {"type": "int", "required": True},
             "measured": {"type": "dict", "required": True},
+            "s3": {"type": "dict", "no_log": True, "required": True},
         },
         supports_check_mode=True,
     )
     given = module.params
-    client = given["client"]
+    use(given["s3"])
+    order = Client(**given["order"])
+    client = order.client
     try:
         result = settle(
-            Gate(Path(given["path"]), Path(given["top"])),
+            storage_of(order).door,
             State(Path(given["state"])),
-            given["subscribed_gb"],
+            order.subscribed_gb,
             {host: int(size) for host, size in given["measured"].items()},
             module.check_mode,
         )
-    except Busy as error:
+    except (Busy, BucketError) as error:
         module.fail_json(msg=f"{client}: {error}")
     except OSError as error:
         module.fail_json(
-            msg=f"{client}: {error.filename or given['path']} cannot be read or changed ({error.strerror}). "
+            msg=f"{client}: {error.filename or order.path} cannot be read or changed ({error.strerror}). "
             "Run as root or as the owner of the repository."
         )
     diff = result.pop("diff")

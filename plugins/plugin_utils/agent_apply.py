@@ -329,6 +329,8 @@ _REFUSALS: tuple[tuple[int | None, str, str, str], ...] = (
     (None, r"already contains keys|ciphertext verification failed",
      "was left half made by an initialisation that was interrupted, or made twice at once",
      "See on the repository's host that it holds no snapshots, empty its folder there, then run it again"),
+    (None, r"Access Denied|InvalidAccessKeyId|SignatureDoesNotMatch", "refuses the access key",
+     "Correct prosecours_repository_username and _password; playbooks/repository.yml gives a key its rights"),
     (None, r"x509|certificate|tls:", "has a certificate that this host does not trust",
      "Set prosecours_repository_ca to the CA that signed it (PEM), or correct the repository's address"),
     (None, r"\(507\)|Insufficient Storage", "is full (507)",

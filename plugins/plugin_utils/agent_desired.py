@@ -36,6 +36,12 @@ SECRETS = ("password.txt", "rest-password.txt")
 OPENS_REPOSITORY = {"repository.txt", "rest-username.txt", "ca.pem", *SECRETS}
 """With one of these changed, the repository is opened before anything in place is overwritten."""
 
+LOGIN = {
+    "rest": {"username": "RESTIC_REST_USERNAME", "password": "RESTIC_REST_PASSWORD"},
+    "s3": {"username": "AWS_ACCESS_KEY_ID", "password": "AWS_SECRET_ACCESS_KEY"},
+}
+"""Back end -> the variables by which restic is told who signs in (C20)."""
+
 # SYSTEM and the Administrators may do everything, nobody else anything; what is inside inherits it.
 FOLDER_RIGHTS = "D:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
 INHERITED_RIGHTS = ("D:AI(A;ID;FA;;;SY)(A;ID;FA;;;BA)", "D:AI(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)")
@@ -162,7 +168,7 @@ def desired(request: Request, shadow_copies: bool) -> Desired:
     patterns = [entry["path"] for entry in contract["perimeter"] if entry["kind"] == "pattern"]
     task_xml = windows_task.render(task_values(request, starts_at))
     texts = {
-        "restic.cmd": _file("restic.cmd"),
+        "restic.cmd": _file("restic.cmd", **LOGIN[request.url.partition(":")[0]]),
         "backup.cmd": _file(
             "backup.cmd",
             options=" ".join(_options(request, bool(directories), bool(patterns))),

@@ -42,6 +42,7 @@ class Artefact:
     platform: str
     """As Go writes it: windows/amd64."""
     url: str
+    """Of the official release; empty where no hash of it is known."""
     archive_sha256: str
     sha256: str | None
     """Of the program inside the archive; None where only the archive's is known, which is as good."""
@@ -100,6 +101,17 @@ ARTEFACTS = (
         "0c1a713440578cb400d2e76208feb24f1b339426b075a21f73b6b2132692515d",
         None,
         "h1:XmTfPA6+cUP2hPKXjUhHTj0GNfoWM1G1uhf+Ssg/j1M=",
+    ),
+    # Only the tests need it: an S3 server with accounts, policies and versions. No release's hash is known.
+    Artefact(
+        program="versitygw",
+        version="1.8.0",
+        platform="linux/amd64",
+        url="",
+        archive_sha256="",
+        sha256=None,
+        module="github.com/versity/versitygw",
+        module_sum="h1:au+wI+aybno/STsQiSm35Uu6Q6iK5MWReQxgO6SEMFc=",
     ),
     Artefact(
         program="rest-server",
@@ -234,9 +246,10 @@ def _get(wanted: Artefact, cache: Path, path: Path, say: Say) -> Binary:
         # In this order an interruption leaves a manifest that does not match, and the next run starts again.
         path.with_name("manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
         return Binary(new.rename(path), wanted.version, sha256, origin)
+    reach = f", or let this machine reach {wanted.url.split('/')[2]} over HTTPS" if wanted.url else ""
     raise BinaryError(
         f"{wanted} cannot be had: {'; '.join(reasons)}",
-        f"Give the path of a copy, or let this machine reach {wanted.url.split('/')[2]} over HTTPS, "
+        f"Give the path of a copy{reach}, "
         f"or install Go {'.'.join(map(str, GO_MINIMUM))} or newer with a way to a Go module proxy",
     )
 
@@ -245,6 +258,8 @@ def _get(wanted: Artefact, cache: Path, path: Path, say: Say) -> Binary:
 
 
 def _from_release(wanted: Artefact, cache: Path, target: Path, say: Say) -> None:
+    if not wanted.url:
+        raise _Unavailable("no release of it is pinned")
     archive = cache / "downloads" / wanted.url.rsplit("/", 1)[1]
     archive.parent.mkdir(parents=True, exist_ok=True)
     say(f"Downloading {wanted} from {wanted.url.split('/')[2]}")

@@ -1,7 +1,8 @@
-"""The validated contracts -> the repository instances that one repository host has to run (C15, C20).
+"""The validated contracts -> what one repository host has to run and to look after (C15, C20).
 
-One rest-server for each client: its limits (--append-only, --max-size) are those of a process, not of a user.
-Pure; nothing secret is in an instance.
+A client's repository is on the host itself, behind a rest-server of its own, or in a bucket of its own at a
+storage supplier that speaks S3, which the host looks after. One rest-server for each client: its limits
+(--append-only, --max-size) are those of a process, not of a user. Pure; nothing secret is in an instance.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from ..module_utils.bucket import place
 from ..module_utils.supervision import Instance
 from .contract_errors import one_of
 
@@ -62,6 +64,16 @@ class Settings:
     headroom_percent: int = 100
 
 
+@dataclass(frozen=True)
+class Remote:
+    """The bucket of one client; see module_utils.bucket."""
+
+    client: str
+    location: str
+    principal: str
+    ca: str = field(default="", repr=False)
+
+
 def instances(
     clients: Mapping[str, Mapping[str, Any]], variables: Mapping[str, Mapping[str, Any]], settings: Settings
 ) -> list[Instance]:
@@ -73,10 +85,15 @@ def instances(
     problems: list[Problem] = []
     found: list[Instance] = []
     ports: dict[tuple[str, int], str] = {}
+    buckets: dict[tuple[str, str], str] = {}
     for client in sorted(clients):
         own = variables[client]
         host = _host(own, settings.hosts)
-        mine = [*_place_problems(client, own, settings.hosts), *_login_problems(client, own)]
+        mine = list(_host_problems(client, own, settings.hosts))
+        if remote(own):
+            problems += [*mine, *_bucket_problems(client, own, buckets)]
+            continue
+        mine += [*_port_problems(client, own), *_login_problems(client, own)]
         other = ports.setdefault((str(host), _port(own)), client)
         if host and other != client:
             mine.append(
@@ -95,22 +112,57 @@ def instances(
     return found
 
 
+def remotes(
+    clients: Mapping[str, Mapping[str, Any]], variables: Mapping[str, Mapping[str, Any]], settings: Settings
+) -> list[Remote]:
+    """The buckets that this host looks after; `instances` has found them right."""
+    return [
+        Remote(
+            client,
+            own["prosecours_repository_url"].rstrip("/"),
+            own.get("prosecours_repository_principal") or own["prosecours_repository_username"],
+            own.get("prosecours_repository_ca") or "",
+        )
+        for client, own in sorted(variables.items())
+        if client in clients and remote(own) and _host(own, settings.hosts) == settings.host
+    ]
+
+
+def repositories(
+    clients: Mapping[str, Mapping[str, Any]], variables: Mapping[str, Mapping[str, Any]], settings: Settings
+) -> list[Instance | Remote]:
+    """All that this host looks after. Raises RepositoryError."""
+    return [*instances(clients, variables, settings), *remotes(clients, variables, settings)]
+
+
+def remote(own: Mapping[str, Any]) -> bool:
+    """Whether the client's repository is in a bucket."""
+    return str(own["prosecours_repository_url"]).startswith("s3:")
+
+
 def orders(
-    mine: Sequence[Instance], clients: Mapping[str, Mapping[str, Any]], data: PurePosixPath
+    mine: Sequence[Instance | Remote], clients: Mapping[str, Mapping[str, Any]], data: PurePosixPath
 ) -> list[dict[str, Any]]:
     """For the maintenance: where each client's repository is on its host, and what the client is promised."""
     return [
         {
             "client": one.client,
             "reference": clients[one.client]["reference"],
-            "path": str(data / one.client / one.repository),
-            "top": str(data / one.client / one.username),
+            **_lies(one, data),
             "subscribed_gb": clients[one.client]["subscribed_gb"],
             "hosts": list(clients[one.client]["hosts"]),
             **clients[one.client]["retention"],
         }
         for one in mine
     ]
+
+
+def _lies(one: Instance | Remote, data: PurePosixPath) -> dict[str, Any]:
+    if isinstance(one, Remote):
+        bucket = {"location": one.location, "principal": one.principal, "ca": one.ca}
+        return {"path": one.location, "bucket": bucket}
+    folder = data / one.client
+    return {"path": str(folder / one.repository), "top": str(folder / one.username)}
 
 
 def user_name(client: str) -> str:
@@ -146,7 +198,7 @@ def _instance(client: str, subscribed_gb: int, own: Mapping[str, Any], settings:
     )
 
 
-def _place_problems(client: str, own: Mapping[str, Any], hosts: Sequence[str]) -> Iterator[Problem]:
+def _host_problems(client: str, own: Mapping[str, Any], hosts: Sequence[str]) -> Iterator[Problem]:
     named = own.get("prosecours_repository_host")
     if named and named not in hosts:
         problem = f'"{named}" is not in the group {REPOSITORIES}'
@@ -154,6 +206,25 @@ def _place_problems(client: str, own: Mapping[str, Any], hosts: Sequence[str]) -
     elif not named and len(hosts) != 1:
         remedy = f"Write one of: {', '.join(hosts)}"
         yield Problem(client, "prosecours_repository_host", "there are several repository hosts", remedy)
+
+
+def _bucket_problems(
+    client: str, own: Mapping[str, Any], buckets: dict[tuple[str, str], str]
+) -> Iterator[Problem]:
+    """Versions and rules are those of a bucket, not of a part of it."""
+    try:
+        where = place(own["prosecours_repository_url"])
+    except ValueError:
+        problem, remedy = "it names no bucket", "Write s3:https://<server>/<bucket>"
+        yield Problem(client, "prosecours_repository_url", problem, remedy)
+        return
+    other = buckets.setdefault((where.endpoint, where.bucket), client)
+    if other != client:
+        problem = f'the client "{other}" has the bucket {where.bucket} too'
+        yield Problem(client, "prosecours_repository_url", problem, "Give each client a bucket of its own")
+
+
+def _port_problems(client: str, own: Mapping[str, Any]) -> Iterator[Problem]:
     port = _port(own)
     if not 1024 <= port <= 65535:
         yield Problem(

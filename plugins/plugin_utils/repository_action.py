@@ -15,6 +15,12 @@ class UnknownClient(Exception):
     """The client that was asked for is not in the inventory."""
 
 
+def supplier_key(variables: Mapping[str, Any], host: str | None = None) -> dict[str, str]:
+    """The provider's own key at the storage supplier, as the variables of the repository host say it."""
+    found = resolve(variables["hostvars"], host or variables["inventory_hostname"], "prosecours_s3_")[0]
+    return {name: found.get(f"prosecours_s3_{name}") or "" for name in ("access_key", "secret_key", "region")}
+
+
 class RepositoryAction(CoreAction):
     """Tells the module of the same name which clients its host has, and what they are promised."""
 
@@ -49,13 +55,15 @@ class RepositoryAction(CoreAction):
         settings = repository.Settings(
             variables["inventory_hostname"], variables["groups"].get(repository.REPOSITORIES, [])
         )
-        mine = [one for one in repository.instances(clients, own, settings) if only in (None, one.client)]
+        here = repository.repositories(clients, own, settings)
+        mine = [one for one in here if only in (None, one.client)]
         result: dict[str, Any] = self._execute_module(
             module_name=f"prosecours.backup.{module}",
             module_args={
                 **arguments,
                 "orders": repository.orders(mine, clients, data),
                 "passwords": {one.client: own[one.client]["prosecours_encryption_password"] for one in mine},
+                "s3": supplier_key(variables),
             },
             task_vars=variables,
         )

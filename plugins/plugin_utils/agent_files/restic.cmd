@@ -5,7 +5,7 @@ setlocal EnableExtensions DisableDelayedExpansion
 set "RESTIC_REPOSITORY_FILE=%~dp0repository.txt"
 set "RESTIC_PASSWORD_FILE=%~dp0password.txt"
 set "RESTIC_CACHE_DIR=%~dp0cache"
-set /p RESTIC_REST_USERNAME=<"%~dp0rest-username.txt"
-set /p RESTIC_REST_PASSWORD=<"%~dp0rest-password.txt"
+set /p $username=<"%~dp0rest-username.txt"
+set /p $password=<"%~dp0rest-password.txt"
 if exist "%~dp0ca.pem" set "RESTIC_CACERT=%~dp0ca.pem"
 "%~dp0restic.exe" %*

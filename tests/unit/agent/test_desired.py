@@ -26,6 +26,20 @@ def test_the_perimeter_is_files_that_restic_reads() -> None:
     assert texts["repository.txt"] == "rest:https://backup.example:8000/moulin/\r\n"
 
 
+@pytest.mark.parametrize(
+    ("url", "name", "password"),
+    [
+        ("rest:https://backup.example/moulin/", "RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"),
+        ("s3:https://s3.example/moulin", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    ],
+)
+def test_restic_is_told_who_signs_in_as_its_back_end_asks(url: str, name: str, password: str) -> None:
+    lines = agent_desired.desired(request(url=url), shadow_copies=False).texts["restic.cmd"].splitlines()
+    assert f'set /p {name}=<"%~dp0rest-username.txt"' in lines
+    assert f'set /p {password}=<"%~dp0rest-password.txt"' in lines
+    assert len([line for line in lines if line.startswith("set /p ")]) == 2
+
+
 def test_the_backup_command_says_what_the_contract_says() -> None:
     wanted = agent_desired.desired(request(contract=contract(upload_limit_kib=512)), shadow_copies=True)
     script = wanted.texts["backup.cmd"]

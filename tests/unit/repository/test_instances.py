@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 import bcrypt
 import pytest
 from ansible_collections.prosecours.backup.plugins.action.repository import password_line
+from ansible_collections.prosecours.backup.plugins.module_utils.bucket import place, policy
 from ansible_collections.prosecours.backup.plugins.plugin_utils.repository import (
     Instance,
+    Remote,
     RepositoryError,
     Settings,
     instances,
     max_bytes,
+    orders,
+    remotes,
     user_name,
 )
 
@@ -140,3 +145,70 @@ def test_a_password_line_is_stable_and_good() -> None:
     assert (
         password_line("a", "x", "one").split("$")[3][:22] == password_line("a", "x", "two").split("$")[3][:22]
     )
+
+
+# -- buckets (C20) --------------------------------------------------------------------------------------
+
+
+def test_a_client_with_a_bucket_has_no_instance() -> None:
+    own = {
+        "moulin": variables(),
+        "gue": variables(url="s3:https://s3.example/gue/sub/", username="AKIA1", ca="PEM"),
+        "bois": variables(
+            url="s3:https://s3.example/bois", username="AKIA2", principal="arn:aws:iam::1:user/b"
+        ),
+        "west": variables(url="s3:https://s3.example/west", username="AKIA3", host="west"),
+    }
+    settings = Settings("depot", ["depot", "west"])
+    for client in ("moulin", "gue", "bois"):
+        own[client] |= {"prosecours_repository_host": "depot"}
+    assert [one.client for one in decided(settings, **own)] == ["moulin"]
+    contracts = {
+        client: {"subscribed_gb": 1, "hosts": [], "reference": client, "retention": {"daily": 7, "weekly": 2}}
+        for client in own
+    }
+    found = remotes(contracts, own, settings)
+    assert found == [
+        Remote("bois", "s3:https://s3.example/bois", "arn:aws:iam::1:user/b", ""),
+        Remote("gue", "s3:https://s3.example/gue/sub", "AKIA1", "PEM"),
+    ]
+    [_, order] = orders(found, contracts, PurePosixPath("/srv"))
+    assert order["path"] == "s3:https://s3.example/gue/sub"
+    assert order["bucket"] == {"location": order["path"], "principal": "AKIA1", "ca": "PEM"}
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("s3:https://s3.example/moulin/other", 'the client "moulin" has the bucket moulin too'),
+        ("s3:s3.amazonaws.com/bucket", "it names no bucket"),
+    ],
+)
+def test_a_bucket_belongs_to_one_client(url: str, says: str) -> None:
+    with pytest.raises(RepositoryError) as caught:
+        decided(
+            moulin=variables(url="s3:https://s3.example/moulin", username="A"),
+            zoe=variables(url=url, username="B"),
+        )
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_policy_lets_add_and_never_delete(closed: bool) -> None:
+    rules = policy(place("s3:https://s3.example/moulin/sub"), "AKIA", closed)
+    allowed = {
+        (action, resource)
+        for one in rules["Statement"]
+        if one["Effect"] == "Allow"
+        for action in one["Action"]
+        for resource in one["Resource"]
+    }
+    inside = "arn:aws:s3:::moulin/sub"
+    assert allowed == {
+        ("s3:ListBucket", "arn:aws:s3:::moulin"),
+        ("s3:GetBucketLocation", "arn:aws:s3:::moulin"),
+        ("s3:GetObject", f"{inside}/*"),
+        ("s3:PutObject", f"{inside}/locks/*" if closed else f"{inside}/*"),
+        ("s3:DeleteObject", f"{inside}/locks/*"),
+    }
+    assert {tuple(one["Principal"]["AWS"]) for one in rules["Statement"]} == {("AKIA",)}

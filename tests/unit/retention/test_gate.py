@@ -77,7 +77,7 @@ class Served:
         return run(replace(ORDER, **changes), self.repository, self.state, check)
 
     def settle(self, subscribed_gb: int = 1, check: bool = False, **measured: int) -> dict[str, Any]:
-        return settle(self.repository.gate, self.state, subscribed_gb, measured, check)
+        return settle(self.repository.storage.door, self.state, subscribed_gb, measured, check)
 
     def modes(self) -> dict[str, int]:
         folders = (path for path in (self.client.path, *self.client.path.rglob("*")) if path.is_dir())
@@ -194,7 +194,7 @@ def test_a_client_that_deleted_files_is_let_in_by_the_next_deploy(served: Served
     for check in (True, False):
         result = served.settle(check=check, srv=9_000)
         assert (result["changed"], result["closed"]) == (True, False)
-        assert served.repository.gate.closed is check
+        assert served.repository.storage.door.closed is check
     assert served.settle(srv=9_000)["changed"] is False
     # The night's retention comes before the night's backup: it believes what was measured later.
     assert served.maintain()["volume"]["closed"] is False
@@ -216,7 +216,7 @@ def test_a_deploy_lifts_it_when_more_was_subscribed(served: Served) -> None:
         "before": "subscribed: 1 GB\nnew backups: refused\n",
         "after": "subscribed: 20 GB\nnew backups: accepted\n",
     }
-    assert served.repository.gate.closed is False
+    assert served.repository.storage.door.closed is False
     assert served.settle(subscribed_gb=20)["changed"] is False
     # The timer has the number of the last playbook: it asks the state.
     usage = served.state.usage()
@@ -228,7 +228,7 @@ def test_a_run_that_was_killed_in_between_is_made_good(served: Served) -> None:
     served.maintain()
     closed = served.modes()
     (served.client.path / "snapshots").chmod(0o755)
-    assert served.repository.gate.closed is None
+    assert served.repository.storage.door.closed is None
     foretold = served.maintain(check=True)
     assert "refused in part" in foretold["diff"]["before"]
     assert served.maintain()["changed"] is True
@@ -244,7 +244,7 @@ def test_no_deploy_meets_a_maintenance(served: Served) -> None:
         assert served.settle()["changed"] is False
         with pytest.raises(Busy, match="another maintenance"):
             served.settle(subscribed_gb=20)
-    assert served.repository.gate.closed is True
+    assert served.repository.storage.door.closed is True
 
 
 def test_the_gate_never_leads_elsewhere(tmp_path: Path) -> None:

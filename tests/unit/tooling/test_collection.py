@@ -24,6 +24,7 @@ ROLES = sorted(path.parent.parent.name for path in (CHECKOUT / "roles").glob("*/
 # Which file of the core may import what besides the standard library and the core itself.
 FOREIGN = {
     "ansible_adapter.py": {"ansible"},
+    "bucket.py": {"boto3", "botocore"},
     "documents.py": {"jinja2", "weasyprint"},
     "mail.py": {"email_validator"},
     "plots.py": {"matplotlib"},

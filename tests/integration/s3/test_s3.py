@@ -1,0 +1,227 @@
+"""A client whose repository is in a bucket (C20): what his key can do, what it cannot, and the way back."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from ansible_collections.prosecours.backup.plugins.module_utils.bucket import KEY, Bucket
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import Order, run
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_state import State
+from ansible_collections.prosecours.backup.plugins.module_utils.restic_repository import Repository
+from ansible_collections.prosecours.backup.plugins.module_utils.retention import Rules
+from botocore.exceptions import ClientError
+
+from .conftest import PROVIDER, Client, Supplier, changed, restic
+
+
+@pytest.fixture(scope="module")
+def farm(supplier: Supplier) -> Client:
+    """Its bucket made by the role, with two backups in it; it has a neighbour."""
+    client, _ = supplier.add("ferme_du_gue", prefix="/repository"), supplier.add("ferme_voisine")
+    assert supplier.play("repository", "--check").count("+made\n") == 2
+    assert supplier.provider.list_buckets()["Buckets"] == []
+    supplier.play("repository")
+    client.restic("init")
+    for text in ("accounts", "more accounts"):
+        send(client, text)
+    return client
+
+
+@pytest.fixture(scope="module")
+def neighbour(supplier: Supplier, farm: Client) -> Client:
+    return replace(farm, name="ferme_voisine", url=f"s3:{supplier.endpoint}/ferme-voisine")
+
+
+def send(client: Client, text: str, code: int = 0, *options: str) -> str:
+    """A backup of what the farm has."""
+    client.files.mkdir(exist_ok=True)
+    (client.files / "accounts").write_text(text)
+    (client.files / "random").write_bytes(os.urandom(5000))
+    return client.restic("backup", "--host", f"{client.name}-srv", *options, str(client.files), code=code)
+
+
+def objects(supplier: Supplier, client: Client) -> dict[str, str]:
+    """Name -> ETag of all that is in the bucket now, less locks."""
+    pages = supplier.provider.get_paginator("list_objects_v2").paginate(Bucket=client.bucket)
+    found = (one for page in pages for one in page.get("Contents", ()))
+    return {one["Key"]: one["ETag"] for one in found if "/locks/" not in one["Key"]}
+
+
+def refused(call: Any, **arguments: Any) -> None:
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    assert caught.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def uploaded(supplier: Supplier, client: Client, bucket: str, name: str) -> int:
+    """The HTTP status of an upload. Not by boto3: it waits for a go-ahead, and the server just hangs up."""
+    address = supplier.of(client).generate_presigned_url("put_object", {"Bucket": bucket, "Key": name})
+    return requests.put(address, data=b"rubbish", verify=str(supplier.ca), timeout=60).status_code
+
+
+def test_the_role_repairs_a_bucket_and_then_leaves_it_alone(supplier: Supplier, neighbour: Client) -> None:
+    bucket = neighbour.bucket
+    suspended = {"Status": "Suspended"}
+    supplier.provider.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=suspended)
+    everything = {
+        "Effect": "Allow",
+        "Principal": {"AWS": [neighbour.name]},
+        "Action": ["s3:*"],
+        "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+    }
+    opened = {"Version": "2012-10-17", "Statement": [everything]}
+    supplier.provider.put_bucket_policy(Bucket=bucket, Policy=json.dumps(opened))
+    repaired = supplier.play("repository")
+    assert f"versions of {bucket}" in repaired
+    assert f"policy of {bucket}" in repaired
+    refused(supplier.of(neighbour).delete_object, Bucket=bucket, Key="config")
+    assert changed(supplier.play("repository")) == 0
+
+
+def test_a_client_s_key_cannot_delete(supplier: Supplier, farm: Client, tmp_path: Path) -> None:
+    key, before = supplier.of(farm), objects(supplier, farm)
+    assert {name.split("/")[1] for name in before} == {"config", "data", "index", "keys", "snapshots"}
+    for name in before:
+        refused(key.delete_object, Bucket=farm.bucket, Key=name)
+        for one in versions(supplier, farm, name):
+            refused(key.delete_object, Bucket=farm.bucket, Key=name, VersionId=one)
+    together = key.delete_objects(
+        Bucket=farm.bucket, Delete={"Objects": [{"Key": name} for name in sorted(before)]}
+    )
+    assert "Deleted" not in together
+    farm.restic("forget", "latest", "--prune", code=3)
+    assert objects(supplier, farm) == before
+    farm.restic("unlock", "--remove-all")
+    farm.restic("check", "--read-data")
+
+
+def versions(supplier: Supplier, client: Client, name: str) -> list[str]:
+    found = supplier.provider.list_object_versions(Bucket=client.bucket, Prefix=name)
+    return [one["VersionId"] for one in found.get("Versions", ())]
+
+
+def test_a_client_s_key_cannot_change_the_rules(supplier: Supplier, farm: Client) -> None:
+    key, opened = supplier.of(farm), json.dumps({"Version": "2012-10-17", "Statement": []})
+    refused(key.put_bucket_policy, Bucket=farm.bucket, Policy=opened)
+    refused(key.delete_bucket_policy, Bucket=farm.bucket)
+    refused(key.put_bucket_versioning, Bucket=farm.bucket, VersioningConfiguration={"Status": "Suspended"})
+    refused(key.put_bucket_acl, Bucket=farm.bucket, ACL="public-read-write")
+    refused(key.put_object_acl, Bucket=farm.bucket, Key="repository/config", ACL="public-read-write")
+    refused(key.delete_bucket, Bucket=farm.bucket)
+    assert uploaded(supplier, farm, farm.bucket, "beside/the/repository") == 403
+
+
+def test_a_client_s_key_reaches_no_other_client(supplier: Supplier, farm: Client, neighbour: Client) -> None:
+    key = supplier.of(neighbour)
+    refused(key.list_objects_v2, Bucket=farm.bucket)
+    refused(key.get_object, Bucket=farm.bucket, Key="repository/config")
+    assert uploaded(supplier, neighbour, farm.bucket, "repository/data/00/00") == 403
+    refused(key.copy_object, Bucket=neighbour.bucket, Key="a", CopySource=f"{farm.bucket}/repository/config")
+
+
+def test_what_was_overwritten_comes_back(supplier: Supplier, farm: Client, tmp_path: Path) -> None:
+    """S3 has no right to add without the right to overwrite."""
+    before = objects(supplier, farm)
+    for name in before:
+        assert uploaded(supplier, farm, farm.bucket, name) == 200
+    assert uploaded(supplier, farm, farm.bucket, "repository/config") == 200  # once more
+    farm.restic("snapshots", code=1)
+    assert objects(supplier, farm) != before
+
+    held = supplier.play("retention", code=2)
+    assert "objects were overwritten" in held
+    foretold = supplier.play("repository", "--check")
+    assert foretold.count("-overwritten on ") == len(before) + 1
+    assert objects(supplier, farm) != before
+    supplier.play("repository")
+    assert objects(supplier, farm) == before
+    farm.restic("check", "--read-data")
+    farm.restic("restore", "latest", "--target", str(tmp_path))
+    [accounts] = tmp_path.rglob("accounts")
+    assert accounts.read_text() == "more accounts"
+
+
+def test_the_provider_s_retention_and_the_volume(supplier: Supplier, farm: Client, tmp_path: Path) -> None:
+    """Over it a backup is refused at once; restores and the provider's own work are not (C7, C15)."""
+    state = supplier.folder / "state" / farm.name
+    assert changed(supplier.play("retention")) == 0
+    report = json.loads((state / "retention.json").read_text())
+    assert report["promise"] == {"kept": True, "problems": []}
+    # They arrived just now and claim to be of now: both are kept, and nothing is set aside.
+    assert [one["action"] for one in report["decisions"]] == ["keep", "keep"]
+    stored = sum(
+        one["Size"]
+        for page in supplier.provider.get_paginator("list_objects_v2").paginate(Bucket=farm.bucket)
+        for one in page["Contents"]
+    )
+    assert report["volume"]["stored_bytes"] == stored
+
+    (farm.files / "large").touch()
+    os.truncate(farm.files / "large", 1_100_000_000)
+    send(farm, "too much")
+    foretold = supplier.play("retention", "--check")
+    assert "+new backups are refused: over the subscribed volume" in foretold
+    send(farm, "too much")
+    supplier.play("retention")
+    (farm.files / "large").unlink()
+    assert "Access Denied" in send(farm, "still too much", code=1)
+    assert changed(supplier.play("repository")) == 0, "the role keeps it closed"
+    farm.restic("restore", "latest", "--target", str(tmp_path), "--sparse")
+    farm.restic("unlock", "--remove-all")
+
+    supplier.play("retention", "-e", json.dumps({"prosecours_subscribed_gb": 2}))
+    send(farm, "welcome again")
+
+
+@dataclass(frozen=True)
+class Backdated(Bucket):
+    """A bucket where each snapshot has arrived when it says: no supplier lets anyone set that time."""
+
+    times: Mapping[str, datetime] = field(default_factory=dict)
+
+    def arrivals(self) -> dict[str, datetime]:
+        return {name: self.times[name] + timedelta(minutes=2) for name in super().arrivals()}
+
+
+def test_the_maintenance_removes_and_prunes(
+    supplier: Supplier, neighbour: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no coming day asks for goes; the supplier keeps it for thirty days more."""
+    neighbour.restic("init")
+    times = {}
+    for day in range(1, 12):
+        moment = datetime(2026, 1, day, 21, tzinfo=UTC)
+        said = send(neighbour, f"{day}", 0, "--json", "--time", f"{moment.astimezone():%Y-%m-%d %H:%M:%S}")
+        times[json.loads(said.splitlines()[-1])["snapshot_id"]] = moment
+    before = objects(supplier, neighbour)
+    for name, value in zip(KEY, (*PROVIDER, "us-east-1"), strict=True):
+        monkeypatch.setenv(name, value)
+    bucket = Backdated(neighbour.url, neighbour.name, supplier.ca.read_text(), times)
+    repository = Repository(
+        Path(neighbour.url), f"encryption-of-{neighbour.name}", restic(), patience=60, lies=bucket
+    )
+    order, state = Order(neighbour.name, "PS-2026-0100", Rules(), 1, max_unused="0"), State(tmp_path)
+    foretold = run(order, repository, state, check=True)
+    assert objects(supplier, neighbour) == before
+    done = run(order, repository, state, check=False)
+    assert done["removed"] == foretold["removed"]
+    assert done["removed"]
+
+    left = objects(supplier, neighbour)
+    assert len([name for name in left if name.startswith("snapshots/")]) == len(times) - len(done["removed"])
+    neighbour.restic("check", "--read-data")
+    gone = set(before) - set(left)
+    assert any(name.startswith("data/") for name in gone)
+    assert all(versions(supplier, neighbour, name) for name in gone), "a mistake could still be made good"
+    assert run(order, repository, state, check=False)["changed"] is False
+    bucket.forget(datetime.now(UTC) + timedelta(days=31))
+    assert not any(versions(supplier, neighbour, name) for name in gone)
+    assert objects(supplier, neighbour) == left
