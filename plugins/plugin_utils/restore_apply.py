@@ -25,6 +25,8 @@ TASK = "\\ProSecours\\Restauration"
 NOT_KEPT = 252
 """Exit code of restore.cmd: what is in place could not be kept aside, and nothing was overwritten."""
 _START = 60.0  # seconds that the scheduler may take to start a task
+# What restic's own words, in English everywhere, have in common when it cannot fetch data.
+_LINK = re.compile(r"Load\(<|dial tcp|connection re|unexpected EOF|x509|context deadline")
 _SHOWN = 20  # troubles that a result holds; their number is told too
 _OWN_WORDS = 'findstr /c:"\\"message_type\\":\\"{}\\"" '
 
@@ -303,6 +305,9 @@ def failure(request: Request, plan: Plan, result: Outcome) -> tuple[str, str] | 
             f"the disk is full: {show_size(result.free)} are left, {show_size(missing)} are still to come"
         )
         return problem, f"Make room on {(plan.target or plan.items[0].path)[:2]}, {again}"
+    if any(_LINK.search(words) for words in result.troubles):
+        problem = f"the repository was not reached any more: {result.troubles[0]}"
+        return problem, f"See that the link is up and the repository runs, {again}"
     if result.troubles:
         more = f" and {result.trouble_count - 1} more" if result.trouble_count > 1 else ""
         problem = f"not everything could be restored: {result.troubles[0]}{more}"

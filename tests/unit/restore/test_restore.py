@@ -220,6 +220,14 @@ FAILURES: list[tuple[str, Plan, Outcome, str]] = [
         replace(WELL, exit_code=1, bytes=400, troubles=(r"D:\a: in use", "b"), trouble_count=2),
         r"not everything could be restored: D:\a: in use and 1 more",
     ),
+    (
+        "repository gone",
+        PLAN,
+        replace(
+            WELL, exit_code=1, bytes=0, troubles=("Load(<data/ab>, 1, 0): dial tcp: x",), trouble_count=1
+        ),
+        "the repository was not reached any more: Load(<data/ab>",
+    ),
     ("unknown", PLAN, replace(WELL, exit_code=130), "restic ended with code 130"),
     (
         "removed meanwhile",
