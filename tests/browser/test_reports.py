@@ -18,10 +18,13 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils import (
     client_report,
     monitoring_mail,
     monitoring_report,
+    restore,
+    restore_record,
 )
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from unit.documents import fleet
+from unit.restore.test_restore import DONE, IN_PLACE, REQUEST, WELL
 
 # Debian's, or the one that GitHub's Ubuntu machines have. Nothing is downloaded.
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
@@ -30,7 +33,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 PHONE, SCREEN = 360, 1280
-DOCUMENTS = ("surveillance", "un client", "courriel")
+DOCUMENTS = ("surveillance", "un client", "courriel", "procès-verbal")
 VIEWS = [(PHONE, "light"), (PHONE, "dark"), (SCREEN, "light")]
 AXE_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
@@ -48,7 +51,9 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     )
     message = monitoring_mail.announcement(report, ["noc@groupeisagri.example"])
     assert message is not None
-    texts = (monitoring_report.html(report), plans[0].html, message.html, plans[1].html)
+    restored = restore._report("srv", REQUEST, IN_PLACE, True, WELL, DONE)
+    record = restore_record.document(REQUEST, restored, "A. Technicien")
+    texts = (monitoring_report.html(report), plans[0].html, message.html, record, plans[1].html)
     paths = {}
     for name, text in zip((*DOCUMENTS, "un client ordinaire"), texts, strict=True):
         paths[name] = folder / f"{name}.html"
@@ -217,6 +222,14 @@ def test_on_paper_each_client_has_a_sheet(browser: Browser, documents: dict[str,
     assert begun[0] is None
     assert len(sheets) <= 2 + 4 + 1
     assert "Les chiffres" not in " ".join(sheets)
+    page.close()
+
+
+def test_on_paper_a_record_is_signed_on_one_sheet(browser: Browser, documents: dict[str, Path]) -> None:
+    page = browser.new_page()
+    page.goto(documents["procès-verbal"].as_uri())
+    (sheet,) = _sheets(page)
+    assert sheet.count("Date, signature") == 2
     page.close()
 
 
