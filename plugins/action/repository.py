@@ -82,6 +82,9 @@ class ActionModule(CoreAction):
             },
             task_vars=variables,
         )
+        if arguments["state"] == "absent":
+            gone = [change["what"] for change in result.get("changes", ())]
+            result["journal"] = {"client": arguments["client"], "removed": gone}
         return result
 
 

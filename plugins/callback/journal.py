@@ -242,7 +242,8 @@ def _said(play: Play, speakers: list[Host]) -> dict[str, list[str]]:
         variables = play.get_variable_manager().get_vars(play=play, host=speaker)
         templar = Templar(loader=play.get_loader(), variables=variables)
         for name, texts in said.items():
-            text = " ".join(str(plain(templar.template(variables.get(name, "")))).split())
+            value = plain(templar.template(variables.get(name)))
+            text = "" if value is None else " ".join(str(value).split())
             if text and text not in texts:
                 texts.append(text)
     return said

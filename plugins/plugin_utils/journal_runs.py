@@ -239,7 +239,7 @@ def _remarks(run: Run) -> Iterator[str]:
 #: Columns of the CSV.
 COLUMNS = (
     *("entry", "hash", "began", "ended", "technician", "instruction", "reason", "playbook", "check"),
-    *("client", "host", "result", "changes", "failures", "details"),
+    *("run_result", "client", "host", "result", "changes", "failures", "details"),
 )
 
 
@@ -276,6 +276,7 @@ def _exported(run: Run) -> dict[str, Any]:
 
 def _exported_rows(run: Run) -> Iterator[dict[str, Any]]:
     whole = {name: value for name, value in _exported(run).items() if name in COLUMNS}
+    whole["run_result"] = run.result
     if run.rows:
         yield from ({**whole, **row} for row in run.rows)
         return

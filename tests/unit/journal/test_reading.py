@@ -123,6 +123,7 @@ def test_the_csv_is_a_row_for_each_run_and_host(told: Path) -> None:
     assert rows[0]["changes"] == "task altered; registered anew"
     assert rows[2]["details"] == '{"versions_removed": 3}'
     assert rows[0]["reason"] == "'=1+1", "a spreadsheet would compute it"
+    assert [one["run_result"] for one in rows] == ["failed", "failed", "failed", "ok", "no end"]
     assert [one["check"] for one in rows] == ["no", "no", "no", "yes", "no"]
     assert rows[0]["hash"] == journal.verify(told).entries[0]["hash"]
 

@@ -161,3 +161,38 @@ def test_each_client_is_judged_by_its_own_calendar(controller: Controller) -> No
 def test_a_holiday_has_its_french_name(controller: Controller) -> None:
     played = controller.play("2026-12-25 09:00:00")
     assert "25 December is a public holiday (Noël)" in played.text
+
+
+LONG_WORK = [
+    *GATE[:2],
+    {
+        "hosts": "prosecours_clients",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "ansible.builtin.import_role": {
+                    "name": "prosecours.backup.office_hours",
+                    "tasks_from": "long_work",
+                },
+                "vars": {
+                    "office_hours_estimate": "{{ hours }}",
+                    "office_hours_work": "The first backup of {{ inventory_hostname }}",
+                },
+            }
+        ],
+    },
+]
+
+
+@pytest.mark.parametrize(("hours", "said"), [(0.25, False), (2.5, True)])
+def test_work_past_the_closing_is_said_first_and_goes_on(
+    controller: Controller, hours: float, said: bool
+) -> None:
+    playbook = controller.folder / "long.yml"
+    playbook.write_text(yaml.safe_dump(LONG_WORK), "utf-8")
+    played = controller.play("2026-11-23 16:30:00", "-e", f'{{"hours": {hours}}}', playbook=playbook)
+    assert played.code == 0, played.output
+    sentence = (
+        r"The first backup of lac-srv would run until about 20:0\d, past the end of office hours at 18:00\."
+    )
+    assert bool(re.search(sentence, played.text)) == said, played.output

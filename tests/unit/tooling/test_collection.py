@@ -132,6 +132,16 @@ def _same(documented: dict[str, Any], taken: Any, where: str) -> None:
         _same(page.get("suboptions") or {}, option.get("options") or {}, f"{where}.{name}")
 
 
+def test_the_journal_has_its_page() -> None:
+    """Its settings are Ansible's own: documentation is where Ansible reads them."""
+    shown = subprocess.run(
+        ["ansible-doc", "--json", "-t", "callback", "prosecours.backup.journal"],
+        cwd=CHECKOUT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    options = json.loads(shown.stdout)["prosecours.backup.journal"]["doc"]["options"]
+    assert options["journal"]["env"] == [{"name": "PROSECOURS_JOURNAL"}]
+
+
 def test_every_module_page_has_its_action() -> None:
     pages = {
         path.stem for path in (CHECKOUT / "plugins" / "modules").iterdir() if path.suffix in (".py", ".yml")
