@@ -123,6 +123,11 @@ def test_a_whole_month(report: dict[str, Any]) -> None:
     assert lead == "En octobre 2026, votre serveur a une sauvegarde complète pour chaque jour."
 
 
+def test_a_month_before_the_first_backup_has_no_calendar(report: dict[str, Any]) -> None:
+    assert not _page(report, "client_04").find("table", class_="calendar")
+    assert _page(report, "client_03").find("table", class_="calendar")
+
+
 def test_no_client_sees_another(report: dict[str, Any]) -> None:
     page = _page(report, "client_03")
     text = " ".join(["".join(words) for _, _, words in page.elements])
