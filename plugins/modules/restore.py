@@ -68,6 +68,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: What was restored, or would be in check mode, in a sentence.
+  returned: when something is
+  type: list
+  elements: str
 version:
   description: The version that is restored, C(id), C(time) in UTC, C(complete), and C(why) it is this one.
   returned: success

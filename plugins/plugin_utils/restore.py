@@ -153,7 +153,7 @@ def _report(
     """The action's result; with an outcome, `failure` says why it did not succeed."""
     where = made.target or "in place"
     items = "".join(
-        f"{item.path}  {item.entries} files and folders, {item.bytes} bytes\n" for item in made.items
+        f"{item.path}  {restore_plan.show_entries(item.entries)}, {item.bytes} bytes\n" for item in made.items
     )
     kept = "".join(f"{entry.source} -> {entry.copy}\n" for entry in made.keep)
     result: dict[str, Any] = {
@@ -175,9 +175,13 @@ def _report(
             "before": "",
             "after": f"{made.why}\n{items}{kept}",
         }
+    wrong = restore_apply.failure(request, made, outcome) if outcome else None
+    if changed and not wrong:
+        amount, of = restore_plan.show_entries(made.entries), restore_plan.local(made.time)
+        into = f"into {where}" if made.target else where
+        result["changes"] = [f"{amount} of the version of {of} restored {into}"]
     if outcome is None or status is None:
         return result
-    wrong = restore_apply.failure(request, made, outcome)
     return {
         **result,
         "outcome": {

@@ -185,6 +185,10 @@ class Plan:
     basis: str
 
     @property
+    def time(self) -> datetime:
+        return datetime.fromisoformat(self.version_time)
+
+    @property
     def entries(self) -> int:
         return sum(item.entries for item in self.items)
 
@@ -300,7 +304,7 @@ def plan(
 def _absent(request: Request, made: Plan) -> list[tuple[str, str]]:
     if not made.items or (made.absent and not request.whole_server):
         what = ", ".join(made.absent)
-        problem = f"{what} is not in the version of {local(datetime.fromisoformat(made.version_time))}"
+        problem = f"{what} is not in the version of {local(made.time)}"
         return [(problem, "Correct the name, or look for it in all versions with playbooks/find.yml")]
     return []
 
@@ -393,6 +397,11 @@ def show_size(size: float) -> str:
     return f"{size:.0f} bytes"
 
 
+def show_entries(number: int) -> str:
+    """restic counts files and folders together."""
+    return "1 file or folder" if number == 1 else f"{number} files and folders"
+
+
 def show_seconds(seconds: float) -> str:
     """A length of time that nobody takes for exact."""
     if seconds < 60:
@@ -414,7 +423,7 @@ def table(request: Request, made: Plan) -> str:
     width = max(len(item.path) for item in made.items)
     for item in made.items:
         lines.append(
-            f"  restore    {item.path:<{width}}  {item.entries} files and folders, {show_size(item.bytes)}"
+            f"  restore    {item.path:<{width}}  {show_entries(item.entries)}, {show_size(item.bytes)}"
         )
     lines += [f"  absent     {path}" for path in made.absent]
     lines += [f"  kept first {entry.source}\\{entry.mask} in {entry.copy}" for entry in made.keep]
@@ -422,13 +431,13 @@ def table(request: Request, made: Plan) -> str:
     if made.seconds is not None:
         time = f", {show_seconds(made.seconds)} ({_BASES[made.basis]})"
     over = sum(item.overwritten for item in made.items)
-    lines += [f"  overwrite  {over} files that have changed since, once they are kept"] if over else []
+    lines += [f"  overwrite  files that have changed since, once they are kept: {over}"] if over else []
     there = (
         f", {show_size(made.bytes - made.new_bytes)} of them are in place"
         if made.bytes > made.new_bytes
         else ""
     )
-    lines.append(f"  in all     {made.entries} files and folders, {show_size(made.bytes)}{there}{time}")
+    lines.append(f"  in all     {show_entries(made.entries)}, {show_size(made.bytes)}{there}{time}")
     return "\n".join(lines)
 
 

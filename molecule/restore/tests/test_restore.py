@@ -153,7 +153,7 @@ def test_in_place_keeps_what_was_there(original: Tree) -> None:
         target={"in_place": True},
     )
     done = play(file)
-    assert "overwrite 1 files that have changed since" in done
+    assert "overwrite files that have changed since, once they are kept: 1" in done
     live = tree(drive(SERVER))
     assert {name: live[name] for name in original} == original
     assert newer.read_text(encoding="utf-8") == "un travail de ce matin"

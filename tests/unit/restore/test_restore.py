@@ -300,6 +300,9 @@ def test_a_request_that_is_done_is_not_carried_out_again() -> None:
 def test_check_mode_of_a_restore_that_was_interrupted_shows_its_plan() -> None:
     result, host = carried_out({"plan": json.dumps(PLAN.data())}, check=True)
     assert result["changed"] is True
+    assert result["changes"] == [
+        rf"3 files and folders of the version of 2026-11-11 22:04 restored into {PLAN.target}"
+    ]
     assert result["version"]["id"] == VERSION
     assert "outcome" not in result
     assert host.commands("schtasks") == []
