@@ -100,18 +100,16 @@ def maintain(
             say(f"{client.client}: begins")
         try:
             report = _maintain(client, password_of(client.client), settings, state, check)
-        except NotARepository as error:
-            # Before the first backup there is none. Later it is a disk that is not mounted, or worse.
-            if state.versions():
-                failures[client.client] = str(error)
-            else:
-                empty.append(client.client)
         except FAILURES as error:
-            failures[client.client] = str(error)
-            # Not one of the run that is under way, and it may be the state itself that cannot be written.
-            if not check and not isinstance(error, Busy):
-                with contextlib.suppress(OSError):
-                    state.keep_failure(str(error))
+            # Before the first backup there is none. Later it is a disk that is not mounted, or worse.
+            if isinstance(error, NotARepository) and not state.known:
+                empty.append(client.client)
+            else:
+                failures[client.client] = str(error)
+                # Not one of the run that is under way, and it may be the state itself that cannot be written.
+                if not check and not isinstance(error, Busy):
+                    with contextlib.suppress(OSError):
+                        state.keep_failure(str(error))
         else:
             reports[client.client] = report
         if say:

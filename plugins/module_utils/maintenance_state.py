@@ -115,6 +115,11 @@ class State:
         self._store("releases.json", {name: asdict(release) for name, release in releases.items()})
 
     @property
+    def known(self) -> bool:
+        """A maintenance has seen the repository."""
+        return (self.folder / "versions.json").exists()
+
+    @property
     def unfinished(self) -> bool:
         """A removal was begun whose data may not all be pruned."""
         return (self.folder / "unfinished.json").exists()

@@ -58,7 +58,7 @@ def status(
         stored = repository.stored_bytes()
     except NotARepository:
         # Before the first backup there is none. Later it is a disk that is not mounted, or worse.
-        if versions:
+        if state.known:
             raise
         snapshots, locks, stored = (), (), 0
     closed = repository.storage.door.closed is not False  # in part, after a kill: a backup fails there too

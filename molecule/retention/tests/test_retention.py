@@ -56,3 +56,16 @@ def test_the_report_names_what_was_set_aside() -> None:
     assert sorted(report["set_aside"]) == sorted(
         name for day, name in listed("earl_du_gue") if day == "forged"
     )
+
+
+@pytest.mark.parametrize("client", ["gaec_des_saules", "earl_du_gue"])
+def test_checks_and_drills_went_well_and_left_no_file(client: str) -> None:
+    state = DEPOT / "state" / client
+    checks = json.loads((state / "check.json").read_text())["results"]
+    assert checks
+    assert all(one["ok"] for one in checks)
+    [drill] = json.loads((state / "drill.json").read_text())
+    newest = json.loads(restic(client, "ls", "--json", drill["versions"][0]).splitlines()[0])
+    assert (drill["ok"], drill["files"]) == (True, 17)  # today's, and one of each of the sixteen evenings
+    assert newest["time"].startswith("2026-02-03")
+    assert list(DEPOT.glob("prosecours-drill-*")) == []

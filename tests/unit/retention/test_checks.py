@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import re
 import shlex
@@ -235,6 +236,21 @@ def test_a_damaged_index_tells_what_cannot_be_told(client: Client, maintain: Mai
     index.write_bytes(index.read_bytes()[:-1] + b"?")
     with pytest.raises(Damaged, match=rf"{index.name}.*which versions it touches cannot be told"):
         maintain()
+
+
+def test_rubbish_from_the_client_is_named_and_harms_nothing(client: Client, maintain: Maintain) -> None:
+    """Whoever has the client's credentials can add a file that is no snapshot."""
+    sent = [client.backup(at("2026-01-05", hour)) for hour in (8, 22)]
+    rubbish = os.urandom(300)
+    name = hashlib.sha256(rubbish).hexdigest()
+    (client.path / "snapshots" / name).write_bytes(rubbish)
+    with pytest.raises(
+        Damaged, match=f"failed to load snapshot {name[:8]}.*which versions it touches cannot"
+    ):
+        maintain()
+    assert client.snapshots() == {*sent, name}
+    (client.path / "snapshots" / name).unlink()
+    assert maintain()["removed"] == sent[:1]
 
 
 def test_what_only_looks_like_damage_for_a_moment_is_none(

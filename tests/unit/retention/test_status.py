@@ -158,7 +158,16 @@ def test_one_client_that_cannot_be_read_stops_no_other(
     assert failures["tilleuls"].endswith(
         "versions.json: it is damaged. Move it away: no version is lost by that, measures are taken anew."
     )
+    # The maintenance tells it too, whatever is damaged besides.
+    outcome = maintain([moulin, bois, tilleuls], lambda _: PASSWORD, settings, check=False)
+    assert (list(outcome.reports), list(outcome.failures), outcome.empty) == (
+        ["moulin"],
+        ["tilleuls"],
+        ("bois",),
+    )
     shutil.rmtree(client.path)  # a disk that is not mounted
+    outcome = maintain([moulin, tilleuls], lambda _: PASSWORD, settings, check=False)
+    assert list(outcome.failures) == ["moulin", "tilleuls"]
     found, failures = look(at("2026-01-06"))
     assert failures["moulin"].endswith(
         "there is no repository. Correct the path, or deploy the client first."

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from unit.retention.client import PASSWORD, Client
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "retention"
 MODULES = Path(__file__).resolve().parents[3] / "plugins" / "module_utils"
+OWNER = 4244  # of a repository; it needs no name
 TASKS: list[dict[str, Any]] = yaml.safe_load((ROLE / "tasks" / "timer.yml").read_text())
 
 
@@ -25,12 +28,16 @@ def task(name: str) -> dict[str, Any]:
     return next(one for one in TASKS if one["name"] == name)
 
 
-def test_the_host_keeps_the_promise_by_itself(regular: Client, tmp_path: Path) -> None:
-    """With nothing but what the tasks copy: no Ansible, no collection."""
-    program = tmp_path / "lib" / "maintenance"
+def install(program: Path) -> None:
     program.mkdir(parents=True)
     for name in task("Copy the program")["loop"]:
         shutil.copy(MODULES / f"{name}.py", program)
+
+
+def test_the_host_keeps_the_promise_by_itself(regular: Client, tmp_path: Path) -> None:
+    """With nothing but what the tasks copy: no Ansible, no collection."""
+    program = tmp_path / "lib" / "maintenance"
+    install(program)
     settings = task("Write who is promised what")["vars"]["retention_settings"]["settings"]
     given = {
         "state_folder": str(tmp_path / "state"),
@@ -82,6 +89,68 @@ def test_the_host_keeps_the_promise_by_itself(regular: Client, tmp_path: Path) -
     assert report["promise"] == {"kept": True, "problems": []}
     [drill] = json.loads((tmp_path / "state" / "moulin" / "drill.json").read_text())
     assert (drill["ok"], drill["files"]) == (True, 20)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, and setpriv")
+def test_the_capabilities_of_the_unit_are_enough(regular: Client) -> None:
+    """A closed repository of another user: it is opened, checked, pruned, and restored from."""
+    unit = (ROLE / "templates" / "prosecours-retention.service.j2").read_text()
+    found = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)
+    assert found
+    kept = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in found[1].split())
+    # Not below pytest's own folder, which is closed to the owner of the repository.
+    with tempfile.TemporaryDirectory(prefix="timer-") as name:
+        place = Path(name)
+        place.chmod(0o711)
+        (place / "scratch").mkdir()
+        (place / "scratch").chmod(0o1777)
+        install(place / "lib" / "maintenance")
+        shutil.copy(regular.restic, place / "restic")
+        repository = place / "moulin" / "moulin"
+        shutil.copytree(regular.path, repository)
+        for path in (repository.parent, *repository.parent.rglob("*")):
+            os.chown(path, OWNER, OWNER)
+        for path in (repository, *repository.rglob("*")):
+            if path.is_dir() and path.name != "locks":
+                path.chmod(0o500)
+        (place / "config" / "moulin").mkdir(parents=True)
+        (place / "config" / "moulin" / "encryption-password").write_text(f"{PASSWORD}\n")
+        (place / "settings.json").write_text(
+            json.dumps(
+                {
+                    "config": str(place / "config"),
+                    "clients": [
+                        {
+                            **{"client": "moulin", "reference": "PS-2026-0042", "path": str(repository)},
+                            **{"subscribed_gb": 1, "daily": 7, "weekly": 2},
+                        }
+                    ],
+                    "settings": {
+                        **{"state_folder": str(place / "state"), "restic": str(place / "restic")},
+                        **{"side_by_side": 1, "clock_minutes": 15, "longest_backup_hours": 24},
+                        **{"patience": 0, "drill_folder": str(place / "scratch")},
+                    },
+                }
+            )
+        )
+        run = subprocess.run(
+            [
+                *("setpriv", "--bounding-set", f"-all,{kept}", "--inh-caps", "-all", "--"),
+                *(sys.executable, "-m", "maintenance.maintenance_of_all", str(place / "settings.json")),
+            ],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(place / "lib")},
+            cwd=place,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (run.returncode, run.stderr) == (0, ""), run.stdout
+        assert run.stdout.splitlines()[-1] == "1 of 1: moulin: 8 versions, 12 removed"
+        assert len(list((repository / "snapshots").iterdir())) == 8
+        [drill] = json.loads((place / "state" / "moulin" / "drill.json").read_text())
+        assert drill["problems"] == []
+        assert list((place / "scratch").iterdir()) == []
+        assert {path.stat().st_uid for path in repository.rglob("*")} == {OWNER}
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed here")
