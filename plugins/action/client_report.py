@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,32 +44,34 @@ class ActionModule(CoreAction):
         month = client_report.month_of(arguments["month"], now)
         folder = Path(arguments["folder"]).expanduser() / str(month)
         server = mail.server(arguments["mail"]) if arguments["mail"] else None
-        plans, failures = client_report.plan(
-            client_report.read(Path(arguments["report"]).expanduser()),
-            [only] if only else [name for name, client in clients.items() if client["monthly_report"]],
-            month,
-            folder,
-            arguments["provider"] or {},
-            post=server is not None,
-            again=arguments["again"],
-        )
+        with nullcontext() if self._task.check_mode else client_report.alone(folder):
+            plans, failures = client_report.plan(
+                client_report.read(Path(arguments["report"]).expanduser()),
+                [only] if only else [name for name, client in clients.items() if client["monthly_report"]],
+                month,
+                folder,
+                arguments["provider"] or {},
+                post=server is not None,
+                again=arguments["again"],
+            )
+            posted: Mapping[str, Sequence[str]] = {one.client: one.message.to for one in plans if one.message}
+            if not self._task.check_mode:
+                outcome = client_report.apply(plans, folder, server, now)
+                posted = outcome.sent
+                failures |= {client: list(texts) for client, texts in outcome.failures.items()}
         result: dict[str, Any] = {
             "changed": bool(plans),
             "month": str(month),
             "files": {one.client: {"html": str(one.page), "pdf": str(one.pdf)} for one in plans},
-            "sent": {one.client: list(one.message.to) for one in plans if one.message},
+            "sent": {client: list(to) for client, to in posted.items()},
         }
-        if not self._task.check_mode:
-            outcome = client_report.apply(plans, folder, server, now)
-            result["sent"] = {client: list(to) for client, to in outcome.sent.items()}
-            failures |= {client: list(texts) for client, texts in outcome.failures.items()}
-            if plans:
-                result["journal"] = {
-                    "clients": {
-                        one.client: {"month": str(month), "sent_to": result["sent"].get(one.client, [])}
-                        for one in plans
-                    }
+        if plans and not self._task.check_mode:
+            result["journal"] = {
+                "clients": {
+                    one.client: {"month": str(month), "sent_to": result["sent"].get(one.client, [])}
+                    for one in plans
                 }
+            }
         result["failures"] = failures
         if failures:
             sentences = dict.fromkeys(sentence for texts in failures.values() for sentence in texts)

@@ -199,6 +199,8 @@ def write_whole(path: str | Path, content: str | bytes) -> Path:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             os.fchmod(file.fileno(), 0o640)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the new name with nothing in it
         Path(temporary).replace(target)
     except OSError as error:
         if temporary:

@@ -307,6 +307,24 @@ def test_a_note_of_what_was_sent_that_is_damaged(report: dict[str, Any], tmp_pat
         _plan(report, tmp_path, "client_01")
 
 
+def test_two_at_once_do_not_send_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "2026-10"
+    refused = pytest.raises(client_report.ClientReportError, match="Another run is at work")
+    with client_report.alone(folder), refused, client_report.alone(folder):
+        pytest.fail("two at once")
+    with client_report.alone(folder):
+        pass
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = pytest.raises(
+        client_report.ClientReportError, match=r"cannot be written \(Not a directory\): set"
+    )
+    with refused, client_report.alone(tmp_path / "file" / "clients"):
+        pytest.fail("no folder")
+
+
 # -- the playbook -----------------------------------------------------------------------------------------
 
 SERVER = {
@@ -389,6 +407,7 @@ def test_the_playbook(authority: Authority, smtp: tuple[mail.Server, Inbox], tmp
     assert "changed=1 " in done.stdout
     assert PASSWORD not in done.stdout + done.stderr
     assert sorted(path.name for path in folder.iterdir()) == [
+        ".lock",
         f"sauvegardes-{month}-gaec_du_moulin.html",
         f"sauvegardes-{month}-gaec_du_moulin.pdf",
         "sent.json",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.prosecours.backup.plugins.plugin_utils import mail
 from ansible_collections.prosecours.backup.plugins.plugin_utils.agent_desired import Secret
 from windows_lab.certificates import Authority
@@ -265,6 +266,17 @@ def test_a_subject_is_one_line(smtp: tuple[mail.Server, Inbox]) -> None:
 
 def test_a_domain_may_have_accents() -> None:
     assert mail.address("contact@élevage.example") == "contact@xn--levage-9ua.example"
+
+
+@pytest.mark.parametrize("role", ["monitor", "client_report"])
+def test_the_roles_take_what_the_actions_take(role: str) -> None:
+    path = Path(__file__).resolve().parents[3] / "roles" / role / "meta" / "argument_specs.yml"
+    options = yaml.safe_load(path.read_text("utf-8"))["argument_specs"]["main"]["options"]
+    given = {
+        name: {key: value for key, value in option.items() if key != "description"}
+        for name, option in options["prosecours_mail"]["options"].items()
+    }
+    assert given == mail.OPTIONS
 
 
 OPTIONS = {name: option.get("default") for name, option in mail.OPTIONS.items()}
