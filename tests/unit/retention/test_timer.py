@@ -65,6 +65,8 @@ def test_the_host_keeps_the_promise_by_itself(regular: Client, tmp_path: Path) -
     (tmp_path / "settings.json").write_text(
         json.dumps({"config": str(tmp_path), "clients": clients, "settings": given})
     )
+    (tmp_path / "state" / "moulin").mkdir(parents=True)  # a deploy has raised the number since
+    (tmp_path / "state" / "moulin" / "usage.json").write_text('{"subscribed_gb": 77, "servers": {}}')
     run = subprocess.run(
         [sys.executable, "-m", "maintenance.maintenance_of_all", str(tmp_path / "settings.json")],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(program.parent)},
@@ -87,6 +89,7 @@ def test_the_host_keeps_the_promise_by_itself(regular: Client, tmp_path: Path) -
     report = json.loads((tmp_path / "state" / "moulin" / "retention.json").read_text())
     assert datetime.fromisoformat(report["at"]) <= datetime.now(UTC)
     assert report["promise"] == {"kept": True, "problems": []}
+    assert report["volume"]["subscribed_gb"] == 77
     [drill] = json.loads((tmp_path / "state" / "moulin" / "drill.json").read_text())
     assert (drill["ok"], drill["files"]) == (True, 20)
 
@@ -154,11 +157,17 @@ def test_the_capabilities_of_the_unit_are_enough(regular: Client) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed here")
-def test_systemd_understands_the_units(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["", "AKIA"])
+def test_systemd_understands_the_units(tmp_path: Path, key: str) -> None:
+    """With buckets to look after the service needs the network and the provider's key; else neither."""
     defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
     ansible = jinja2.Environment(autoescape=False)  # noqa: S701 -- no HTML
     ansible.filters["dirname"] = os.path.dirname
-    values = {**defaults, "prosecours_retention_timer": "*-*-* 06:30 Europe/Paris"}
+    values = {
+        **defaults,
+        "prosecours_retention_timer": "*-*-* 06:30 Europe/Paris",
+        "prosecours_s3_access_key": key,
+    }
     for name in task("Describe the service and its timer")["loop"]:
         text = (ROLE / "templates" / f"{name}.j2").read_text()
         (tmp_path / name).write_text(ansible.from_string(text).render(values))
@@ -169,3 +178,6 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
         check=False,
     )
     assert (verified.returncode, verified.stderr) == (0, "")
+    unit = (tmp_path / "prosecours-retention.service").read_text().splitlines()
+    assert ("PrivateNetwork=yes" in unit) is (key == "")
+    assert ("EnvironmentFile=/etc/prosecours/.retention/s3.env" in unit) is (key != "")
