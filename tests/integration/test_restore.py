@@ -37,18 +37,18 @@ class Farm(Site):
     reports: Path
 
     def request(self, *arguments: str, **wanted: Any) -> list[str]:
-        """The arguments of restore.yml for a request of today."""
+        """The arguments of restore.yml for a request; by the date of its mail each is another one."""
+        number = len(list(self.state.glob("request-*.yml")))
         content = {
             "client": CLIENT,
             "requester": "jeanne.martin@ferme.example.com",
-            "mail_date": TODAY,
+            "mail_date": f"{NOW - timedelta(days=number):%Y-%m-%d}",
             "main_backup_failed": True,
             "server": SERVER,
             "date": TODAY,
             "items": [r"D:\isapawp"],
             **wanted,
         }
-        number = len(list(self.state.glob("request-*.yml")))
         file = self.state / f"request-{number}.yml"
         file.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
         settings = {
@@ -183,7 +183,7 @@ def test_an_incomplete_version_is_passed_over(farm: Farm) -> None:
 
 
 def test_a_cut_connection_does_not_stop_a_restore_and_the_next_run_joins_it(farm: Farm) -> None:
-    seen = set(farm.logs().glob("*/restore.log"))
+    seen, before = set(farm.logs().glob("*/restore.log")), set(farm.drive().glob("Restauration/*/D"))
     slowly = ["-e", "prosecours_restore_limit_kib=150"]
     arguments = farm.request(*slowly, items=[r"D:\isa_sauvegarde_dossier"])
     first = subprocess.Popen(
@@ -211,14 +211,15 @@ def test_a_cut_connection_does_not_stop_a_restore_and_the_next_run_joins_it(farm
     joined = farm.play("restore", *arguments)
     assert joined.code == 0, joined.output
     assert farm.started() in (started, None), "a second restore was started beside the first"
-    (folder,) = [path for path in (farm.drive() / "Restauration").iterdir() if (path / "D").exists()]
+    (folder,) = set(farm.drive().glob("Restauration/*/D")) - before
     big = "isa_sauvegarde_dossier/big.zip"
-    assert (folder / "D" / big).read_bytes() == (farm.drive() / big).read_bytes()
+    assert (folder / big).read_bytes() == (farm.drive() / big).read_bytes()
 
 
 def test_a_file_that_is_in_use_is_named_and_the_next_run_restores_it(farm: Farm) -> None:
     live = farm.drive() / "isapawp" / "b.txt"
     original = live.read_bytes()
+    before = set(farm.drive().glob("Restauration/avant */D/isapawp/b.txt"))
     enough = farm.drive() / "enough.txt"
     enough.unlink(missing_ok=True)
     farm.expect(r"echo another>D:\isapawp\b.txt")
@@ -245,7 +246,7 @@ def test_a_file_that_is_in_use_is_named_and_the_next_run_restores_it(farm: Farm)
     refused(failed, "not everything could be restored")
     assert "b.txt" in flat(failed)
     assert live.read_bytes() == changed
-    (kept,) = (farm.drive() / "Restauration").glob("avant */D/isapawp/b.txt")
+    (kept,) = set(farm.drive().glob("Restauration/avant */D/isapawp/b.txt")) - before
     assert kept.read_bytes() == changed
     records = (farm.reports / "restores" / CLIENT).glob("*.html")
     record = max(records, key=lambda file: file.stat().st_mtime)
