@@ -36,6 +36,11 @@ def one_of(name: str, known: Sequence[str]) -> str:
     return f'Did you mean "{meant}"?' if meant else f"Write one of: {', '.join(known)}"
 
 
+def full_stop(remedy: str) -> str:
+    """A remedy as the end of a sentence: with a full stop, unless it asks."""
+    return remedy if remedy.endswith("?") else f"{remedy}."
+
+
 def _plain(name: str) -> str:
     return name.lower().replace("-", "_").replace(" ", "_")
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ..module_utils.bucket import place
 from ..module_utils.supervision import Instance
-from .contract_errors import one_of
+from .contract_errors import full_stop, one_of
 
 #: The group of the provider's repository hosts.
 REPOSITORIES = "prosecours_repositories"
@@ -40,7 +40,7 @@ class Problem(NamedTuple):
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.client}: {self.variable}: {self.problem}. {self.remedy}."
+        return f"{self.client}: {self.variable}: {self.problem}. {full_stop(self.remedy)}"
 
 
 class RepositoryError(Exception):

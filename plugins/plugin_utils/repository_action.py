@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from . import repository
 from .ansible_adapter import CoreAction, resolve
-from .contract_errors import one_of
+from .contract_errors import full_stop, one_of
 
 
 class UnknownClient(Exception):
@@ -42,7 +42,7 @@ class RepositoryAction(CoreAction):
         clients, only = arguments.pop("clients"), arguments.pop("client")
         data = PurePosixPath(arguments.pop("data"))
         if only and only not in clients:
-            raise UnknownClient(f'There is no client "{only}". {one_of(only, sorted(clients))}.')
+            raise UnknownClient(f'There is no client "{only}". {full_stop(one_of(only, sorted(clients)))}')
         own = {
             client: resolve(
                 variables["hostvars"],

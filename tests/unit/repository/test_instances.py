@@ -94,7 +94,7 @@ def test_what_cannot_be(own: dict[str, Any], problem: str) -> None:
     with pytest.raises(RepositoryError) as refused:
         decided(moulin=own)
     assert problem in str(refused.value)
-    assert str(refused.value).endswith((".", "?."))
+    assert str(refused.value).endswith((".", "?"))
     assert own["prosecours_repository_password"] not in str(refused.value)
 
 
