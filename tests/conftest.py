@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 COLLECTIONS = CHECKOUT / "build" / "collections"
@@ -30,6 +31,12 @@ os.environ["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
 # What tests do is no intervention: never into the journal of whoever runs them.
 os.environ["PROSECOURS_JOURNAL"] = str(CHECKOUT / "build" / "tests-journal.jsonl")
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(CHECKOUT / "build" / "hypothesis"))
+
+# The same examples at every run, however slow the machine is: a failure is a defect, not the luck of a draw.
+settings.register_profile(
+    "prosecours", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("prosecours")
 
 
 def _load_collections_as_ansible_does() -> None:
