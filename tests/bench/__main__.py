@@ -6,7 +6,7 @@
 4. wall time of a deploy with nothing to change on 1, 10 and 50 hosts, against the same playbook whose two
    actions on the hosts do nothing, and against as many bare tasks that do nothing. These hosts answer from a
    recording of the Wine host: 50 Wines on the same processors would measure Wine;
-5. monitoring: requests and bytes a host, and the wall time of one run over those 50 hosts with all its files.
+5. monitoring: requests and bytes a host, and the wall time of one run over these 50 clients, files included.
 """
 
 from __future__ import annotations
@@ -256,17 +256,16 @@ def _names() -> list[str]:
 
 
 def _write_inventory() -> None:
-    """Clients with two equal servers each. Only names, addresses and ports differ: see machines.Replay."""
+    """A client for each server, all equal. Only names, addresses and ports differ: see machines.Replay."""
     (INVENTORY / "clients").mkdir(parents=True)
     shutil.copy(CHECKOUT / "inventories" / "lab" / "all_clients.yml", INVENTORY)
-    names = _names()
-    for number in range(1, len(names) // 2 + 1):
-        client = _client(number, names[2 * number - 2 : 2 * number])
+    for number, name in enumerate(_names(), start=1):
+        client = _client(number, name)
         text = yaml.safe_dump({"prosecours_clients": {"children": {f"bench_{number:02}": client}}})
         (INVENTORY / "clients" / f"bench_{number:02}.yml").write_text(text, "utf-8")
 
 
-def _client(number: int, servers: list[str]) -> dict[str, Any]:
+def _client(number: int, server: str) -> dict[str, Any]:
     host = {
         "prosecours_root": "D:\\",
         "prosecours_software": ["isagiwf_backup", "isagiwf_giw", "isabanq"],
@@ -296,7 +295,7 @@ def _client(number: int, servers: list[str]) -> dict[str, Any]:
             "prosecours_repository_password": "for-this-machine-only",
             "prosecours_encryption_password": "another-for-this-machine-only",
         },
-        "hosts": {name: {"ansible_host": f"127.0.9.{int(name[-2:])}", **host} for name in servers},
+        "hosts": {server: {"ansible_host": f"127.0.9.{number}", **host}},
     }
 
 
