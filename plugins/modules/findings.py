@@ -80,44 +80,13 @@ options:
     type: str
     choices: [notice, warning, critical, never]
     default: warning
-  mail:
-    description: How mail is sent; without it nobody is told but by the report.
-    type: dict
-    suboptions:
-      host:
-        description: Name of the mail server, as in its certificate.
-        type: str
-        required: true
-      port:
-        description: Its port; without it 587 for V(starttls), 465 for V(tls).
-        type: int
-      security:
-        description: TLS from the first byte, or after STARTTLS. Nothing is ever sent without.
-        type: str
-        choices: [starttls, tls]
-        default: starttls
-      username:
-        description: Login at the server.
-        type: str
-      password:
-        description: Password of that login; from a vault.
-        type: str
-      ca_file:
-        description: PEM file of the authority of the server's certificate, if it is not a public one.
-        type: str
-      sender:
-        description: E-mail address of the sender.
-        type: str
-        required: true
-      timeout:
-        description: Seconds to wait for each answer.
-        type: int
-        default: 30
   mail_to:
     description: Addresses that are told of what is new, reminded or closed; none for no mail.
     type: list
     elements: str
     default: []
+extends_documentation_fragment:
+  - prosecours.backup.mail
 attributes:
   check_mode:
     description: Judges against what is remembered, and writes nothing.

@@ -39,42 +39,10 @@ description:
     clients' servers and their credentials take no part.
   - A client that fails does not stop the others. A run that was killed is finished by the next one.
 options:
-  clients:
-    description: >-
-      The C(clients) that M(prosecours.backup.contract) returned; those of other hosts are passed over.
-    type: dict
-    required: true
-  client:
-    description: Only this one.
-    type: str
-  data:
-    description: The folder with the data of all clients.
-    type: str
-    default: /srv/prosecours
-  state_folder:
-    description: Where is remembered, for each client, what was measured, released and begun.
-    type: str
-    default: /var/lib/prosecours
-  restic:
-    description: The Linux restic on the host.
-    type: str
-    default: /usr/local/lib/prosecours/restic
-  side_by_side:
-    description: So many clients at a time.
-    type: int
-    default: 4
   patience:
     description: Seconds to wait for a backup that is under way.
     type: int
     default: 600
-  clock_minutes:
-    description: A snapshot may claim a time that is so much later than its arrival.
-    type: int
-    default: 15
-  longest_backup_hours:
-    description: A snapshot may arrive so long after the time that it claims, that of its beginning.
-    type: int
-    default: 24
   max_unused:
     description: Unused data that may stay inside packs, as restic's C(prune --max-unused) takes it.
     type: str
@@ -113,6 +81,8 @@ options:
   release_why:
     description: Why, and on whose instruction (C10).
     type: str
+extends_documentation_fragment:
+  - prosecours.backup.repository_clients
 attributes:
   check_mode:
     description: Can run in check mode and say what it would do.

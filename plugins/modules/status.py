@@ -23,39 +23,8 @@ description:
     Changes nothing, takes no lock and leaves no trace. It works while a backup or a maintenance runs, and
     when the clients' servers cannot be reached.
   - A client that cannot be read is told in RV(failures), and stops no other.
-options:
-  clients:
-    description: >-
-      The C(clients) that M(prosecours.backup.contract) returned; those of other hosts are passed over.
-    type: dict
-    required: true
-  client:
-    description: Only this one.
-    type: str
-  data:
-    description: The folder with the data of all clients.
-    type: str
-    default: /srv/prosecours
-  state_folder:
-    description: Where M(prosecours.backup.retention) remembers what it measured.
-    type: str
-    default: /var/lib/prosecours
-  restic:
-    description: The Linux restic on the host.
-    type: str
-    default: /usr/local/lib/prosecours/restic
-  side_by_side:
-    description: So many clients at a time.
-    type: int
-    default: 4
-  clock_minutes:
-    description: A snapshot may claim a time that is so much later than its arrival.
-    type: int
-    default: 15
-  longest_backup_hours:
-    description: A snapshot may arrive so long after the time that it claims, that of its beginning.
-    type: int
-    default: 24
+extends_documentation_fragment:
+  - prosecours.backup.repository_clients
 attributes:
   check_mode:
     description: Changes nothing in any mode.
