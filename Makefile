@@ -11,7 +11,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PROSECOURS_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/prosecours
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo test lint lab-up lab-down bench lock clean
+.PHONY: help setup demo test lint soak sanity options fresh lab-up lab-down bench windows-vm lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -23,12 +23,27 @@ demo: setup ## two clients on lab hosts: deploy, let nights pass, keep what is p
 	@python tools/demo.py
 
 test: lint ## the checks, then all tests (PYTEST="-k word" to choose some)
-	@tools/setup binaries browser
-	@python -m pytest $(PYTEST)
+	@tools/setup binaries tests
+	@python -m pytest -n auto $(PYTEST)
 
 lint: ## ruff, yamllint, ansible-lint (production) and mypy --strict
 	@tools/setup packages venv link
 	@tools/lint
+
+soak: ## thirty power cuts in the middle of maintenances, and full disks; `make test` has six
+	@tools/setup binaries tests
+	@PROSECOURS_SOAK=30 python -m pytest tests/integration/maintenance/test_soak.py
+
+sanity: ## ansible-test sanity on what is published (three minutes the first time, then one)
+	@tools/setup packages venv link
+	@tools/sanity
+
+options: ## fill in the roles' argument specifications and defaults from the actions' documentation
+	@tools/setup packages venv link
+	@python tools/options.py
+
+fresh: ## both on a bare Debian, from nothing (SUITE=trixie; CACHE=1 to take restic from the cache)
+	@tools/fresh
 
 lab-up: setup ## start the lab for inventories/lab and leave it running
 	@python -m windows_lab up --inventory inventories/lab
@@ -39,6 +54,9 @@ lab-down: ## stop the lab
 
 bench: setup ## requests, bytes and wall time; writes build/bench.json
 	@python -m bench
+
+windows-vm: ## a French Windows Server in a virtual machine, for the scenarios (VERSION=2016, 2019, 2022 or 2025)
+	@tools/windows-vm/start "$(or $(VERSION),2022)"
 
 lock: ## make requirements*.txt anew from requirements*.in
 	@tools/lock

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 COLLECTIONS = CHECKOUT / "build" / "collections"
@@ -28,8 +30,9 @@ if str(COLLECTIONS) not in sys.path:
 # Tests start ansible-playbook, molecule and others: those of the Python that runs the tests.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 os.environ["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 # What tests do is no intervention: never into the journal of whoever runs them.
-os.environ["PROSECOURS_JOURNAL"] = str(CHECKOUT / "build" / "tests-journal.jsonl")
+os.environ["PROSECOURS_JOURNAL"] = str(CHECKOUT / "build" / f"tests-journal-{WORKER}.jsonl")
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(CHECKOUT / "build" / "hypothesis"))
 
 # The same examples at every run, however slow the machine is: a failure is a defect, not the luck of a draw.
@@ -50,9 +53,44 @@ def _load_collections_as_ansible_does() -> None:
 _load_collections_as_ansible_does()
 
 
+# -- side by side ---------------------------------------------------------------------------------------
+
+CROWD = 1.5
+"""Workers per processor: what is tested is mostly waited for."""
+ORDER = ("molecule", "integration", "attacks", "lab", "browser", "unit")
+"""What takes longest begins first, so that short tests fill up the end."""
+ALONE = ("molecule", "integration/maintenance/test_years.py")
+"""A file goes to one worker, since its tests share machines; but each test of these is by itself."""
+TOGETHER = ("integration/repository",)
+"""The files of these go to one worker: they share what this machine has but one of, its users."""
+
+
+class Files(LoadScopeScheduling):
+    """What goes to one worker, in the order of collection and not by the number of tests."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0].removeprefix("tests/")
+        if file.startswith(ALONE):
+            return nodeid
+        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
+    return Files(config, log)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """For -n auto."""
+    return max(2, round(CROWD * len(os.sched_getaffinity(0))))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of real processes and sockets share the machine with whatever else it does: a failure gets a
-    second try, which the summary counts as a rerun and which is a defect to look at. Unit tests get none."""
-    for item in items:
-        if not item.path.is_relative_to(CHECKOUT / "tests" / "unit"):
-            item.add_marker(pytest.mark.flaky(reruns=1))
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(CHECKOUT / "tests").parts[0]
+        return ORDER.index(folder) if folder in ORDER else len(ORDER)
+
+    items.sort(key=place)

@@ -21,8 +21,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         for wanted in arguments.wanted:
-            name, _, version = wanted.partition("@")
-            program, _, platform = name.partition("/")
+            name, _unused, version = wanted.partition("@")
+            program, _unused, platform = name.partition("/")
             entry = binaries.artefact(program, platform, version or None)
             binary = binaries.obtain(
                 entry, binaries.default_cache(), lambda text: print(text, file=sys.stderr, flush=True)

@@ -28,26 +28,32 @@ TAKES = timedelta(minutes=12)
 
 def main(client: str, days: int = 20) -> int:
     """The exit code: 0, or 1 with a sentence."""
-    restic = shutil.which("restic")
-    secret = BUILD / "secrets" / f"{client}-encryption"
-    repository = LAB / "data" / client / client
-    if restic is None or not secret.exists() or not repository.exists():
+    repositories = sorted((LAB / "data" / client).glob("*/config"))
+    if not repositories or not shutil.which("restic"):
         print(f"{client}: the lab has no backup of it yet. Run make demo first.", file=sys.stderr)
         return 1
+    for config in repositories:
+        give_a_past(config.parent, days)
+    return 0
+
+
+def give_a_past(repository: Path, days: int) -> None:
+    """To one server, whose name its repository has."""
+    server = repository.name
     environment = {
         **os.environ,
         "RESTIC_REPOSITORY": str(repository),
-        "RESTIC_PASSWORD": secret.read_text("utf-8").strip(),
+        "RESTIC_PASSWORD": (BUILD / "secrets" / f"{server}-encryption").read_text("utf-8").strip(),
     }
 
     def run(*arguments: str) -> None:
         subprocess.run(
-            [restic, "--no-cache", "--quiet", *arguments], env=environment, check=True, capture_output=True
+            ["restic", "--no-cache", "--quiet", *arguments], env=environment, check=True, capture_output=True
         )
 
     def snapshots() -> list[dict[str, Any]]:
         listed = subprocess.run(
-            [restic, "--no-cache", "snapshots", "--json"], env=environment, check=True, capture_output=True
+            ["restic", "--no-cache", "snapshots", "--json"], env=environment, check=True, capture_output=True
         )
         return sorted(json.loads(listed.stdout), key=lambda one: str(one["time"]))
 
@@ -55,9 +61,8 @@ def main(client: str, days: int = 20) -> int:
     now = datetime.now(PARIS)
     first = min((datetime.fromisoformat(one["time"]) for one in known), default=now)
     if not known or now - first > timedelta(days=2):
-        print(f"{client}: {len(known)} versions, the first of {first:%d %B}; nothing to add")
-        return 0
-    newest = {one["hostname"]: one["id"] for one in known}
+        print(f"{server}: {len(known)} versions, the first of {first:%d %B}; nothing to add")
+        return
     evenings = [
         datetime.combine(first.astimezone(PARIS).date() - timedelta(days=number), EVENING, PARIS)
         for number in range(days, 0, -1)
@@ -65,13 +70,12 @@ def main(client: str, days: int = 20) -> int:
     for evening in evenings:
         here = {path.name for path in (repository / "snapshots").iterdir()}
         moment = evening.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        run("rewrite", "--new-time", moment, *newest.values())
+        run("rewrite", "--new-time", moment, known[-1]["id"])
         arrived = (evening + TAKES).timestamp()
         for path in (repository / "snapshots").iterdir():
             if path.name not in here:
                 os.utime(path, (arrived, arrived))
-    print(f"{client}: {len(evenings)} evenings, from {evenings[0]:%d %B} to {evenings[-1]:%d %B}")
-    return 0
+    print(f"{server}: {len(evenings)} evenings, from {evenings[0]:%d %B} to {evenings[-1]:%d %B}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ LONG = "/".join(["un-dossier-dont-le-nom-est-long-à-plaisir"] * 7)
 OFFICE = "Bureautique/Élevage & Cultures (2026)"
 BIG = "isa_sauvegarde_dossier/gros.zip"
 SIZES = {
-    "isa_sauvegarde_dossier/dossier 0001.zip": 300_000,
+    "isa_sauvegarde_dossier/dossier 0001.isa": 300_000,
     BIG: 6_000_000,
     "isagiwf/B0001.GIW": 5_000,
     "isagiwf/b0002.giw": 7_000,

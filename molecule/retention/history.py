@@ -14,6 +14,9 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+from support.sealed import empty_repository
+
 FIRST = datetime(2026, 1, 19, 21, 0, tzinfo=UTC)  # 22:00 in Paris
 
 
@@ -37,8 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "files").mkdir()
-        Path(repository).parent.mkdir(parents=True)
-        run("init", folder=folder)
+        empty_repository(Path(repository), password)
         for number in range(16):
             evening = FIRST + timedelta(days=number)
             (folder / "files" / "today").write_text(f"{evening:%Y-%m-%d}")

@@ -9,7 +9,7 @@ from verifier import Server, resolved_inventory
 LONG = "\\".join(["un-dossier-dont-le-nom-est-long-à-plaisir"] * 5)
 
 FILES = {
-    r"D:\isa_sauvegarde_dossier": ["dossier 0001.zip", "dossier 0002.zip"],
+    r"D:\isa_sauvegarde_dossier": ["dossier 0001.isa", "dossier 0002.isa"],
     r"D:\isagiwf\backup": ["compta.bak", "paie.bak"],
     r"D:\isagiwf": ["B0001.GIW", "b0002.giw", "B00003.GIW", "C0001.GIW"],
     r"D:\isaflux\backup": ["flux.bak"],
@@ -20,6 +20,9 @@ FILES = {
     r"D:\isaeditiers": ["non coché.txt"],
 }
 
+BEGINS = {"bak": "TAPE", "pdf": "%PDF-1.7"}
+"""What a file is by its ending it is by its first bytes too, as far as echo can write those."""
+
 
 def main() -> int:
     """Write all files; a second run writes the same ones again."""
@@ -27,7 +30,8 @@ def main() -> int:
     for folder, names in FILES.items():
         server.expect(f'if not exist "{folder}\\" mkdir "{folder}"')
         for name in names:
-            server.expect(f'echo {len(name)} octets de {len(folder)} >"{folder}\\{name}"')
+            begin = BEGINS.get(name.rpartition(".")[2], "")
+            server.expect(f'echo {begin} {len(name)} octets de {len(folder)} >"{folder}\\{name}"')
     return 0
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 import pytest
 import testinfra
@@ -118,16 +118,17 @@ def _digest(certutil: str) -> str:
 
 @dataclass(frozen=True)
 class Repository:
-    """The client's repository, read with a Linux restic and the client's own password."""
+    """A server's repository, read with a Linux restic and the server's own password."""
 
+    server: str
     variables: dict[str, Any]
     restic: str = os.environ.get("PROSECOURS_RESTIC", "restic")
 
     def run(self, *arguments: str) -> str:
         """Run restic on the repository; it has to succeed."""
         environment = os.environ | {
-            "RESTIC_REPOSITORY": self.variables["prosecours_repository_url"],
-            "RESTIC_REST_USERNAME": self.variables["prosecours_repository_username"],
+            "RESTIC_REPOSITORY": f"rest:{self.address()}",
+            "RESTIC_REST_USERNAME": self.server,
             "RESTIC_REST_PASSWORD": self.variables["prosecours_repository_password"],
             "RESTIC_PASSWORD": self.variables["prosecours_encryption_password"],
             "RESTIC_CACERT": os.environ["REQUESTS_CA_BUNDLE"],
@@ -149,8 +150,7 @@ class Repository:
 
     def address(self) -> str:
         """Return the repository's URL without restic's prefix and without credentials."""
-        parts = urlsplit(self.variables["prosecours_repository_url"].removeprefix("rest:"))
-        return urlunsplit(parts)
+        return f"{self.variables['prosecours_repository_url'].removeprefix('rest:')}{self.server}/"
 
 
 @pytest.fixture(scope="session")
@@ -168,7 +168,7 @@ def server(servers: dict[str, Server]) -> Server:
 @pytest.fixture(scope="session")
 def repository(server: Server) -> Repository:
     """The repository of the scenario's first server."""
-    return Repository(server.variables)
+    return Repository(server.name, server.variables)
 
 
 @pytest.fixture(scope="session")

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..plugin_utils import binaries
-from ..plugin_utils.ansible_adapter import CoreAction
+from ..plugin_utils.ansible_adapter import CoreAction, Variables
 
 
 class ActionModule(CoreAction):
     """Works on the controller only; see plugins/modules/binary.py for the arguments."""
 
     _requires_connection = False
-    ARGUMENTS = {
-        "program": {"type": "str", "choices": ["restic", "rest-server"], "default": "restic"},
-        "platform": {"type": "str", "choices": ["windows/amd64", "linux/amd64"], "default": "windows/amd64"},
-        "version": {"type": "str"},
-        "path": {"type": "path"},
-        "sha256": {"type": "str"},
-        "cache": {"type": "path"},
-    }
-    EXPECTED = (binaries.BinaryError,)
 
-    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         path, sha256 = arguments["path"], arguments["sha256"]
         wanted = binaries.artefact(arguments["program"], arguments["platform"], arguments["version"])
         cache = Path(arguments["cache"]) if arguments["cache"] else binaries.default_cache()
@@ -44,7 +34,7 @@ class ActionModule(CoreAction):
         return {"changed": True, **_shown(binaries.obtain(wanted, cache, self._say))}
 
     def _say(self, text: str) -> None:
-        self._display.display(text)
+        self.show(text)
 
 
 def _shown(binary: binaries.Binary) -> dict[str, str]:

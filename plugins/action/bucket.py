@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
 
-from ..plugin_utils import repository
-from ..plugin_utils.ansible_adapter import CoreAction, resolve
-from ..plugin_utils.repository_action import supplier_key
+from ..plugin_utils.ansible_adapter import CoreAction, Variables
+from ..plugin_utils.contract.model import ClientContract, contracts_of
+from ..plugin_utils.repository import instances as repository
+from ..plugin_utils.repository.action import accesses_of, supplier_key
 
 
 class ActionModule(CoreAction):
     """Tells the module of the same name which buckets its host looks after."""
 
-    ARGUMENTS = {
-        "clients": {"type": "dict", "required": True},
-        "state_folder": {"type": "str", "default": "/var/lib/prosecours"},
-    }
-    EXPECTED = (repository.RepositoryError,)
-
-    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-        clients = arguments["clients"]
-        own = {
-            client: resolve(variables["hostvars"], contract["hosts"][0], "prosecours_repository_")[0]
-            for client, contract in clients.items()
-        }
+    def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
+        clients = contracts_of(ClientContract, arguments["clients"])
+        accesses = accesses_of(clients, variables)
         settings = repository.Settings(
             variables["inventory_hostname"], variables["groups"].get(repository.REPOSITORIES, [])
         )
-        repository.instances(clients, own, settings)  # finds what is wrong with any of them
-        buckets = repository.remotes(clients, own, settings)
+        repository.instances(clients, accesses, settings)  # finds what is wrong with any of them
+        buckets = repository.remotes(clients, accesses, settings)
         if not buckets:
             return {"changed": False, "buckets": [], "changes": []}
         folder = PurePosixPath(arguments["state_folder"])

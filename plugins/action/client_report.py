@@ -8,35 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..plugin_utils import client_report, mail
-from ..plugin_utils.ansible_adapter import CoreAction
-from ..plugin_utils.contract_errors import one_of
+from ..plugin_utils.ansible_adapter import CoreAction, Variables
+from ..plugin_utils.documents import client_report, mail
+from ..plugin_utils.wording import one_of
 
 
 class ActionModule(CoreAction):
     """Works on the controller only; in check mode it writes and sends nothing."""
 
     _requires_connection = False
-    ARGUMENTS = {
-        "clients": {"type": "dict", "required": True},
-        "report": {"type": "str", "required": True},
-        "folder": {"type": "str", "required": True},
-        "month": {"type": "str", "default": ""},
-        "client": {"type": "str", "default": ""},
-        "again": {"type": "bool", "default": False},
-        "provider": {
-            "type": "dict",
-            "options": {
-                "applications": {"type": "str"},
-                "systems": {"type": "str"},
-                "telephone": {"type": "str"},
-            },
-        },
-        "mail": {"type": "dict", "options": mail.OPTIONS},
-    }
-    EXPECTED = (client_report.ClientReportError, mail.MailError)
 
-    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         clients, only = arguments["clients"], arguments["client"]
         if only and only not in clients:
             return {"failed": True, "msg": f'There is no client "{only}". {one_of(only, sorted(clients))}'}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..plugin_utils import contract
-from ..plugin_utils.ansible_adapter import CoreAction, read_text, resolve
-from ..plugin_utils.contract_errors import listing, summary
-from ..plugin_utils.contract_files import CLIENTS
+from ..plugin_utils.ansible_adapter import CoreAction, Variables, origins, read_text, resolve
+from ..plugin_utils.contract import contracts as contract
+from ..plugin_utils.contract.files import CLIENTS
+from ..plugin_utils.validation.mistakes import listing, sentence, summary
 
 
 class ActionModule(CoreAction):
@@ -17,12 +16,13 @@ class ActionModule(CoreAction):
 
     _requires_connection = False
 
-    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         """The result's `clients` and `hosts`; with errors, their list is shown and counted."""
         hosts = variables["groups"].get(CLIENTS, [])
         resolved = {
             host: contract.Resolved(
-                *resolve(variables["hostvars"], host, "prosecours_", "ansible_host", "ansible_port")
+                *resolve(variables["hostvars"], host, "prosecours_", "ansible_host", "ansible_port"),
+                origins(variables["hostvars"], host),
             )
             for host in hosts
         }
@@ -31,6 +31,9 @@ class ActionModule(CoreAction):
         found = contract.load(sources, playbook, lambda path: read_text(self._loader, path), resolved)
         if found.errors:
             # Ansible prints a failed result twice, and by default as escaped JSON: no place for a list.
-            self._display.display("\n" + listing(found.errors, Path.cwd()), stderr=True)
+            self.show("\n" + listing(found.errors, Path.cwd()), stderr=True)
             return {"failed": True, "msg": f"{summary(found.errors)}, listed above. No server was touched."}
-        return {"changed": False, "clients": found.clients, "hosts": found.hosts}
+        result = {"changed": False, "clients": found.clients, "hosts": found.hosts}
+        if found.warnings:
+            result["warnings"] = [sentence(one, Path.cwd()) for one in found.warnings]
+        return result

@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from ..plugin_utils import mail, monitoring, monitoring_mail
-from ..plugin_utils.ansible_adapter import CoreAction, journal_file
-from ..plugin_utils.monitoring_findings import Limits
+from ..plugin_utils.ansible_adapter import CoreAction, Variables, journal_file
+from ..plugin_utils.contract.model import ClientContract, HostContract, contracts_of
+from ..plugin_utils.documents import mail
+from ..plugin_utils.documents.model import Report
+from ..plugin_utils.monitoring import channels, fleet, watchdog
+from ..plugin_utils.monitoring.facts import of_result
+from ..plugin_utils.monitoring.findings import Limits
+from ..plugin_utils.monitoring.mail import announce as announce_by_mail
+from ..plugin_utils.repository.status import answer
+from ..plugin_utils.secret import Secret
 
 
 class ActionModule(CoreAction):
     """Works on the controller only; writes no file in check mode."""
 
     _requires_connection = False
-    ARGUMENTS = {
-        "clients": {"type": "dict", "required": True},
-        "hosts": {"type": "dict", "required": True},
-        "servers": {"type": "dict", "required": True},
-        "repositories": {"type": "dict", "default": {}},
-        "agent_folder": {"type": "str", "default": r"C:\Program Files\ProSecours"},
-        "report_directory": {"type": "str", "default": "build/reports"},
-        "pdf": {"type": "bool", "default": False},
-        "metrics": {"type": "str", "default": ""},
-        "grace_hours": {"type": "int", "default": 8},
-        "maintenance_days": {"type": "int", "default": 3},
-        "drill_days": {"type": "int", "default": 35},
-        "running_hours": {"type": "int", "default": 72},
-        "clock_seconds": {"type": "int", "default": 300},
-        "free_mb": {"type": "int", "default": 1000},
-        "fail_on": {
-            "type": "str",
-            "choices": ["notice", "warning", "critical", "never"],
-            "default": "warning",
-        },
-        "mail": {"type": "dict", "options": mail.OPTIONS},
-        "mail_to": {"type": "list", "elements": "str", "default": []},
-    }
 
-    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-        clients = monitoring.clients_of(
-            arguments["clients"],
-            arguments["hosts"],
-            arguments["servers"],
-            arguments["repositories"],
+    def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
+        clients = fleet.clients_of(
+            contracts_of(ClientContract, arguments["clients"]),
+            contracts_of(HostContract, arguments["hosts"]),
+            # A result is empty where nobody asked.
+            {host: of_result(host, one) for host, one in arguments["servers"].items() if one},
+            {host: answer(one) for host, one in arguments["repositories"].items() if one},
             arguments["agent_folder"],
         )
         limits = Limits(
@@ -55,28 +42,41 @@ class ActionModule(CoreAction):
             clock_seconds=arguments["clock_seconds"],
             free_bytes=arguments["free_mb"] * 10**6,
         )
-        outcome = monitoring.run(
+        outcome = fleet.run(
             clients,
             limits,
             f"{arguments['report_directory']}/monitoring",
-            monitoring.Outputs(arguments["metrics"], arguments["pdf"], journal_file()),
+            fleet.Outputs(arguments["metrics"], arguments["pdf"], journal_file()),
             datetime.now(UTC),
             check=self._task.check_mode,
-            announce=_mail(arguments["mail"], arguments["mail_to"]),
+            ways=list(_ways(arguments)),
         )
-        self._display.display("\n" + monitoring.table(outcome.report))
+        # One that asked only some (--limit) says nothing of whether all are looked at.
+        asked = all(arguments["servers"].values()) and all(arguments["repositories"].values())
+        if arguments["watchdog"] and asked and not self._task.check_mode:
+            problems = watchdog.sign(Secret(arguments["watchdog"]), well=not outcome.problems)
+            outcome = replace(outcome, problems=(*outcome.problems, *problems))
+        self.show("\n" + fleet.table(outcome.report))
         result = {"changed": False, "state": outcome.worst(), "files": outcome.files}
-        failure = monitoring.verdict(outcome, arguments["fail_on"])
+        failure = fleet.verdict(outcome, arguments["fail_on"])
         return {**result, "failed": True, "error": "Findings", "msg": failure} if failure else result
 
 
-def _mail(options: Mapping[str, Any] | None, recipients: Sequence[str]) -> monitoring.Announce:
-    """How people are told: by mail, with the report in French, or not at all."""
+def _ways(arguments: dict[str, Any]) -> Iterator[fleet.Announce]:
+    """How people are told: by mail, with the report in French, and by each channel."""
+    if arguments["mail"] and arguments["mail_to"]:
+        yield _mail(partial(mail.server, arguments["mail"]), arguments["mail_to"])
+    for number, address in enumerate(arguments["channels"], start=1):
+        yield _channel(number, Secret(address))
 
-    def announce(report: dict[str, Any], files: dict[str, str]) -> list[str]:
-        if not options or not recipients:
-            return []
+
+def _mail(server: Callable[[], mail.Server], recipients: Sequence[str]) -> fleet.Announce:
+    def announce(report: Report, files: dict[str, str]) -> list[str]:
         attached = [files[kind] for kind in ("pdf", "html") if kind in files][:1]
-        return monitoring_mail.announce(report, options, recipients, attached)
+        return announce_by_mail(report, server, recipients, attached)
 
     return announce
+
+
+def _channel(number: int, address: Secret) -> fleet.Announce:
+    return lambda report, _files: channels.announce(report, number, address)

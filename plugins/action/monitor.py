@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from ..plugin_utils import agent, monitoring_server
-from ..plugin_utils.ansible_adapter import CoreAction, resolve
-from ..plugin_utils.winrm_session import WinRMSession
+from ..module_utils.maintenance.shape import as_json
+from ..plugin_utils.agent import deploy as agent
+from ..plugin_utils.ansible_adapter import CoreAction, Variables, resolve
+from ..plugin_utils.errors import ProSecoursError
+from ..plugin_utils.monitoring import server as monitoring_server
+from ..plugin_utils.monitoring.facts import unreached
+from ..plugin_utils.windows.winrm import WinRMSession
 
 
 class ActionModule(CoreAction):
     """Never changed, the same in check mode; a server that cannot be asked is an answer, and no failure."""
 
-    ARGUMENTS = agent.ARGUMENTS
-    EXPECTED = agent.FAILURES
-
-    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         request = agent.request_from(arguments)
         host = str(variables["inventory_hostname"])
         try:
             facts = monitoring_server.look(WinRMSession(self._connection, host), request)
-        except monitoring_server.FAILURES as error:
-            facts = monitoring_server.unreached(host, error)
-        own, _ = resolve(variables["hostvars"], host, "ansible_host")
-        return {"changed": False, **facts, "address": str(own.get("ansible_host") or host)}
+        except ProSecoursError as error:
+            facts = unreached(host, error)
+        own, _unused = resolve(variables["hostvars"], host, "ansible_host")
+        address = str(own.get("ansible_host") or host)
+        return {"changed": False, **as_json(replace(facts, address=address))}

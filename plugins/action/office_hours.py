@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from ..plugin_utils import office_hours
-from ..plugin_utils.ansible_adapter import CoreAction
+from ..plugin_utils.ansible_adapter import CoreAction, Variables
+from ..plugin_utils.contract.model import ClientContract, contracts_of
 
 
 class ActionModule(CoreAction):
     """Works on the controller, by its clock; no host is touched."""
 
     _requires_connection = False
-    ARGUMENTS = {
-        "clients": {"type": "dict", "required": True},
-        "hosts": {"type": "list", "elements": "str"},
-        "reason": {"type": "str", "default": ""},
-        "hours": {"type": "float"},
-        "work": {"type": "str", "default": "The work"},
-    }
 
-    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         now, hosts = datetime.now(UTC), arguments["hosts"]
         clients = {
-            client: bool(contract["alsace_moselle"])
-            for client, contract in arguments["clients"].items()
-            if hosts is None or set(hosts) & set(contract["hosts"])
+            client: contract.alsace_moselle
+            for client, contract in contracts_of(ClientContract, arguments["clients"]).items()
+            if hosts is None or set(hosts) & set(contract.hosts)
         }
         if arguments["hours"] is not None:
             past = office_hours.work_past_closing(now, arguments["hours"], clients, arguments["work"])
             if past:
-                self._display.display(past, color="yellow")
+                self.show(past, color="yellow")
             return {"changed": False, "sentence": past}
         shut, sentence = office_hours.refusal(now, clients)
         closed = {
@@ -44,11 +37,11 @@ class ActionModule(CoreAction):
             return result
         reason = office_hours.real_reason(arguments["reason"])
         if reason:
-            self._display.display(f"{sentence} It goes on, because: {reason}", color="yellow")
+            self.show(f"{sentence} It goes on, because: {reason}", color="yellow")
             outside = {"outside_office_hours": sentence, "reason": reason}
             return {**result, "journal": {"clients": dict.fromkeys(closed, outside)}}
         if self._task.check_mode:
-            self._display.display(f"{sentence} Without --check this would be refused.", color="yellow")
+            self.show(f"{sentence} Without --check this would be refused.", color="yellow")
             return result
         return {
             **result,

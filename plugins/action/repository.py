@@ -4,64 +4,49 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import bcrypt
+from ..plugin_utils.ansible_adapter import CoreAction, Variables, read_text
+from ..plugin_utils.contract.model import ClientContract, contracts_of
+from ..plugin_utils.libraries import from_pypi
+from ..plugin_utils.repository import instances as repository
+from ..plugin_utils.repository.action import accesses_of
 
-from ..plugin_utils import repository
-from ..plugin_utils.ansible_adapter import CoreAction, read_text, resolve
+with from_pypi():
+    import bcrypt
 
-#: 2^10 rounds, 60 ms: rest-server verifies a login once a minute, and the passwords are random.
+
 COST = 10
+"""2^10 rounds, 60 ms: rest-server verifies a login once a minute, and the passwords are random."""
 
 
 class ActionModule(CoreAction):
     """Decides on the controller what the module of the same name then brings about on the host."""
 
-    ARGUMENTS = {
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "clients": {"type": "dict", "default": {}},
-        "client": {"type": "str"},
-        "data": {"type": "str", "default": "/srv/prosecours"},
-        "config": {"type": "str", "default": "/etc/prosecours"},
-        "program": {"type": "str", "default": "/usr/local/lib/prosecours/rest-server"},
-        "program_sha256": {"type": "str"},
-        "address": {"type": "str", "default": ""},
-        "headroom_percent": {"type": "int", "default": 100},
-        "certificate": {"type": "path"},
-        "key": {"type": "path"},
-        "certificate_days": {"type": "int", "default": 825},
-        "renew_days": {"type": "int", "default": 60},
-        "supervision": {"type": "str", "choices": ["systemd", "supervisor"], "default": "systemd"},
-        "supervisord": {"type": "str", "default": ""},
-    }
-    EXPECTED = (repository.RepositoryError,)
-
-    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-        clients = arguments.pop("clients")
+    def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
+        clients = contracts_of(ClientContract, arguments.pop("clients"))
         settings = repository.Settings(
             variables["inventory_hostname"],
             variables["groups"].get(repository.REPOSITORIES, []),
             arguments.pop("address"),
             arguments.pop("headroom_percent"),
         )
-        # One client's variables are the same at all its servers: the contract's validation saw to it.
-        own = {
-            client: resolve(variables["hostvars"], contract["hosts"][0], "prosecours_repository_")[0]
-            for client, contract in clients.items()
-        }
-        instances = repository.instances(clients, own, settings)
+        accesses = accesses_of(clients, variables)
+        instances = repository.instances(clients, accesses, settings)
         secrets: dict[str, Any] = {
             "htpasswd": {
-                one.client: password_line(
-                    one.client, one.username, own[one.client]["prosecours_repository_password"]
+                one.client: "".join(
+                    password_line(one.client, server, accesses[one.client].logins[server].password.reveal())
+                    for server in one.servers
                 )
                 for one in instances
             }
         }
+        listed = [asdict(one) for one in instances]
+        if arguments["state"] == "listed":
+            return {"changed": False, "instances": listed}
         certificate, key = arguments.pop("certificate"), arguments.pop("key")
         if bool(certificate) != bool(key):
             return {
@@ -77,7 +62,7 @@ class ActionModule(CoreAction):
             module_name="prosecours.backup.repository",
             module_args={
                 **arguments,
-                "instances": [asdict(one) for one in instances],
+                "instances": listed,
                 "secrets": secrets,
             },
             task_vars=variables,
@@ -89,7 +74,7 @@ class ActionModule(CoreAction):
 
 
 def password_line(client: str, username: str, password: str) -> str:
-    """The one line of a client's password file, the same at every run.
+    """The line of a server in its client's password file, the same at every run.
 
     A salt has to differ between users and providers' clients, not to be secret: it is derived from the names,
     never from the password.
@@ -99,8 +84,8 @@ def password_line(client: str, username: str, password: str) -> str:
     return f"{username}:{bcrypt.hashpw(password.encode(), b'$2b$%02d$%s' % (COST, text)).decode()}\n"
 
 
-#: bcrypt has an alphabet of its own for base64.
 _TO_BCRYPT = bytes.maketrans(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
     b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
 )
+"""bcrypt has an alphabet of its own for base64."""

@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from ..plugin_utils import restore, restore_record
-from ..plugin_utils.ansible_adapter import CoreAction
-from ..plugin_utils.documents import DocumentError
-from ..plugin_utils.restore_request import Request
-from ..plugin_utils.winrm_session import WinRMSession
+from ..module_utils.maintenance.shape import read
+from ..plugin_utils.ansible_adapter import CoreAction, Variables
+from ..plugin_utils.contract.model import HostContract
+from ..plugin_utils.restore import record as restore_record
+from ..plugin_utils.restore import run as restore
+from ..plugin_utils.restore.access import Access
+from ..plugin_utils.restore.plan import Choice
+from ..plugin_utils.restore.request import Request
+from ..plugin_utils.windows.winrm import WinRMSession
 
 
 class ActionModule(CoreAction):
     """One session; the restore itself runs on the server and outlives it."""
 
-    ARGUMENTS = {
-        "request": {"type": "dict", "required": True},
-        "contract": {"type": "dict", "required": True},
-        "folder": {"type": "str", "default": r"C:\Program Files\ProSecours"},
-        "poll": {"type": "int", "default": 10},
-        "timeout": {"type": "int", "default": 86400},
-        "limit_kib": {"type": "int", "default": 0},
-        "report_directory": {"type": "str", "required": True},
-        "technician": {"type": "str", "default": ""},
-    }
-    EXPECTED = (*restore.FAILURES, DocumentError)
-
-    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         request = Request.from_data(arguments["request"])
+        contract = HostContract.from_plain(arguments["contract"])
         settings = restore.Settings(
             arguments["folder"].rstrip("\\"), arguments["poll"], arguments["timeout"], arguments["limit_kib"]
         )
         session = WinRMSession(self._connection, str(variables["inventory_hostname"]))
         result = restore.restore(
-            session, request, arguments["contract"], settings, self._task.check_mode, self._display.display
+            session,
+            request,
+            contract,
+            settings,
+            self._task.check_mode,
+            self.show,
+            Access.from_options(arguments["repository"]),
+            read(Choice, arguments["choice"]) if arguments["choice"] else None,
         )
         if "outcome" in result:
             result["record"] = restore_record.write(
-                request, result, arguments["technician"], arguments["report_directory"]
+                request,
+                read(restore_record.Restored, result),
+                arguments["technician"],
+                arguments["report_directory"],
             )
         if result.get("failure"):
             return {**result, "failed": True, "msg": result["failure"]}

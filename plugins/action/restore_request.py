@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..plugin_utils import restore_request
-from ..plugin_utils.ansible_adapter import CoreAction, read_text
-from ..plugin_utils.contract_errors import listing
+from ..plugin_utils.ansible_adapter import CoreAction, Variables, read_text
+from ..plugin_utils.contract.model import ClientContract, HostContract, contracts_of
+from ..plugin_utils.restore import request as restore_request
+from ..plugin_utils.validation.mistakes import listing
 
 
 class ActionModule(CoreAction):
     """Reads and validates on the controller; no host is touched."""
 
     _requires_connection = False
-    ARGUMENTS = {
-        "path": {"type": "str", "required": True},
-        "clients": {"type": "dict", "required": True},
-        "hosts": {"type": "dict", "required": True},
-    }
 
-    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         """The result's `request`; with errors, their list is shown and counted."""
         found, errors = restore_request.load(
             # Relative to where the technician stands, not to the playbook.
             Path.cwd() / Path(arguments["path"]).expanduser(),
             self._text,
-            arguments["clients"],
-            arguments["hosts"],
+            contracts_of(ClientContract, arguments["clients"]),
+            contracts_of(HostContract, arguments["hosts"]),
             datetime.now(UTC),
         )
         if found is None:
             # Ansible prints a failed result twice, and by default as escaped JSON: no place for a list.
-            self._display.display("\n" + listing(errors, Path.cwd()), stderr=True)
+            self.show("\n" + listing(errors, Path.cwd()), stderr=True)
             count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
             return {
                 "failed": True,

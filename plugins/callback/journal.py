@@ -1,32 +1,8 @@
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Every run of a playbook of the collection goes to the journal, at its beginning and at its end (C10)."""
 
 from __future__ import annotations
-
-import atexit
-import os
-import pwd
-import re
-import socket
-import uuid
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
-
-from ansible import context
-from ansible.errors import AnsibleError
-from ansible.executor.stats import AggregateStats
-from ansible.executor.task_result import CallbackTaskResult
-from ansible.inventory.host import Host
-from ansible.playbook import Playbook
-from ansible.playbook.play import Play
-from ansible.playbook.task import Task
-from ansible.plugins.callback import CallbackBase
-from ansible.template import Templar
-
-from ..plugin_utils import journal, journal_runs
-from ..plugin_utils.ansible_adapter import plain
-from ..plugin_utils.contract_files import CLIENTS
-from ..plugin_utils.journal_runs import CONTROLLER, Rows
 
 DOCUMENTATION = r"""
 name: journal
@@ -59,21 +35,89 @@ options:
     ini:
       - section: prosecours
         key: journal
+  syslog:
+    description: >-
+      Receiver of syslog over TLS (RFC 5425) that is told each new head of the journal, as name or name:port;
+      6514 unless given. Empty for none.
+    type: str
+    default: ""
+    env:
+      - name: PROSECOURS_JOURNAL_SYSLOG
+    ini:
+      - section: prosecours
+        key: journal_syslog
+  syslog_ca:
+    description: >-
+      PEM file of the authority of the receiver's certificate, if it is not a public one.
+    type: path
+    env:
+      - name: PROSECOURS_JOURNAL_SYSLOG_CA
+    ini:
+      - section: prosecours
+        key: journal_syslog_ca
+  timestamp:
+    description: >-
+      Address of an authority (RFC 3161) that stamps the head at the end of each run. Empty for none.
+    type: str
+    default: ""
+    env:
+      - name: PROSECOURS_JOURNAL_TIMESTAMP
+    ini:
+      - section: prosecours
+        key: journal_timestamp
+  timestamp_ca:
+    description: >-
+      PEM file of the roots of the authority's certificates; needed for stamps.
+    type: path
+    env:
+      - name: PROSECOURS_JOURNAL_TIMESTAMP_CA
+    ini:
+      - section: prosecours
+        key: journal_timestamp_ca
 author:
   - Pro Secours maintainers (@prosecours)
 """
 
-COLLECTION = Path(__file__).resolve().parents[2]
+import atexit
+import os
+import pwd
+import re
+import socket
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleError
+from ansible.executor.stats import AggregateStats
+from ansible.executor.task_result import CallbackTaskResult
+from ansible.inventory.host import Host
+from ansible.playbook import Playbook
+from ansible.playbook.play import Play
+from ansible.playbook.task import Task
+from ansible.plugins.callback import CallbackBase
+from ansible.template import Templar
+
+from ..plugin_utils.ansible_adapter import plain
+from ..plugin_utils.contract.files import CLIENTS
+from ..plugin_utils.files import COLLECTION
+from ..plugin_utils.journal import elsewhere
+from ..plugin_utils.journal import entries as journal
+from ..plugin_utils.journal import runs as journal_runs
+from ..plugin_utils.journal.runs import CONTROLLER, Rows
+
 PLAYBOOKS = COLLECTION / "playbooks"
 ACTIONS = "prosecours.backup."
-#: To read the journal is no intervention.
 READERS = ("journal",)
-#: Tasks whose sentence was written by whoever wrote the task: they count where that is this collection.
+"""To read the journal is no intervention."""
 SENTENCES = ("ansible.builtin.assert", "ansible.builtin.fail")
-#: What the technician says of a run -> its variable.
+"""Tasks whose sentence was written by whoever wrote the task: they count where that is this collection."""
 SAID = {name: f"prosecours_{name}" for name in ("technician", "instruction", "reason")}
-#: Variables that name a client where the hosts of the play do not.
+"""What the technician says of a run -> its variable."""
 NAMING = ("prosecours_retention_client", "prosecours_remove_client")
+"""Variables that name a client where the hosts of the play do not."""
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publishes no types
@@ -88,16 +132,16 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
         super().__init__(*arguments, **named)
         self._playbook: Playbook | None = None
         self._play: Play | None = None
-        #: The run that is under way: its id, the hosts that it concerns, what happened so far.
         self._run: str | None = None
+        """The run that is under way: its id, the hosts that it concerns, what happened so far."""
         self._known: set[str] = set()
         self._rows = Rows()
-        #: Client and host of a row -> where its tasks failed, as Ansible's statistics count them.
         self._failed_on: dict[tuple[str | None, str], set[str]] = {}
+        """Client and host of a row -> where its tasks failed, as Ansible's statistics count them."""
         self._process = os.getpid()
         atexit.register(self._interrupted)
 
-    # -- what Ansible tells -------------------------------------------------------------------------------
+    # -- what Ansible tells -----------------------------------------------------------------------------
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
         self._playbook, self._play, self._run = playbook, None, None
@@ -127,7 +171,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
                 self._rows.rescued(*row)
         self._finish()
 
-    # -- what becomes of it -------------------------------------------------------------------------------
+    # -- what becomes of it -----------------------------------------------------------------------------
 
     @property
     def _file(self) -> Path:
@@ -138,7 +182,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
         try:
             entry = self._also(play) if self._run else self._beginning(play)
             if entry:
-                journal.append(self._file, entry)
+                self._write(entry)
         except (journal.JournalError, AnsibleError) as error:
             rest = "Nothing more was done." if self._run else "Nothing was begun."
             self._display.error(f"{' '.join(str(error).split())} {rest}")
@@ -147,6 +191,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
         if entry:
             self._run = entry["run"]
             journal_runs.under_way = self._run
+
+    def _write(self, body: dict[str, Any]) -> None:
+        """Into the journal, or nothing goes on (JournalError); then elsewhere, or it is said and goes on."""
+        entry = journal.append(self._file, body, say=self._display.warning)
+        told = ("syslog", "syslog_ca", "timestamp", "timestamp_ca")
+        channels = elsewhere.Channels(*(str(self.get_option(name) or "") for name in told))
+        for sentence in elsewhere.tell(channels, self._file, entry):
+            self._display.warning(sentence)
 
     def _beginning(self, play: Play) -> dict[str, Any]:
         self._known, self._failed_on, self._rows = set(), {}, Rows()
@@ -193,13 +245,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
         row = (None, CONTROLLER) if task.run_once else (_client(host), str(host.name))
         changes: list[str] = []
         details: dict[str, Any] = {}
-        for one, failed in _parts(result, outcome not in ("ok", "changed")):
-            changes += _changes(task, one, failed)
-            details.update(_details(task, one))
+        for one in _parts(result, outcome not in ("ok", "changed")):
+            changes += _changes(task, one)
+            details.update({} if one.hidden else one.journal)
         failures = []
         if outcome in ("failed", "unreachable"):
             self._failed_on.setdefault(row, set()).add(str(host.name))
-            failures = [_failure(task, result.result, outcome)]
+            failures = [_failure(task, _told(task, result.result), outcome)]
         counted = "ok" if outcome == "ignored" else outcome
         self._rows.add(*row, counted, dict.fromkeys(changes), failures, details)
 
@@ -209,7 +261,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
         if not run:
             return
         try:
-            journal.append(self._file, {**self._rows.end(self._known, interrupted), "run": run})
+            end = {**self._rows.end(self._known, interrupted), "run": run}
+            self._write(end)
         except journal.JournalError as error:
             self._display.error(f"The end of this run is not in the journal. {error}")
             raise SystemExit(1) from None
@@ -249,49 +302,63 @@ def _said(play: Play, speakers: list[Host]) -> dict[str, list[str]]:
     return said
 
 
-# -- what may be written of a result ------------------------------------------------------------------
+# -- what may be written of a result --------------------------------------------------------------------
 
 
-def _parts(result: CallbackTaskResult, failed: bool) -> Iterator[tuple[Mapping[str, Any], bool]]:
-    """The result, or those of a loop; and whether it failed."""
+@dataclass(frozen=True)
+class _Told:
+    """What is read of a result, whatever module it is of."""
+
+    changed: bool
+    failed: bool
+    hidden: bool
+    """Nothing else of it may be written."""
+    changes: Sequence[Any]
+    """Of our actions: sentences, or mappings with a sentence under `what`."""
+    journal: dict[str, Any]
+    """Of our actions: what goes to the journal beside them."""
+    known: bool
+    """It failed with a sentence of ours."""
+    msg: str
+
+
+def _told(task: Task, result: Mapping[str, Any], failed: bool = False) -> _Told:
+    ours, changes, journal = _action(task).startswith(ACTIONS), result.get("changes"), result.get("journal")
+    return _Told(
+        changed=bool(result.get("changed")),
+        failed=failed or bool(result.get("failed")),
+        hidden=bool(task.no_log) or "censored" in result,
+        changes=changes if ours and isinstance(changes, list) else (),
+        journal=plain(journal) if ours and isinstance(journal, dict) else {},
+        known="error" in result,
+        msg=" ".join(str(result.get("msg") or "").split()),
+    )
+
+
+def _parts(result: CallbackTaskResult, failed: bool) -> list[_Told]:
+    """The result, or those of a loop."""
     if result.task.loop and isinstance(result.result.get("results"), list):
-        yield from ((one, bool(one.get("failed"))) for one in result.result["results"])
-    else:
-        yield result.result, failed
+        return [_told(result.task, one) for one in result.result["results"]]
+    return [_told(result.task, result.result, failed)]
 
 
-def _hidden(task: Task, result: Mapping[str, Any]) -> bool:
-    return bool(task.no_log) or "censored" in result
-
-
-def _changes(task: Task, result: Mapping[str, Any], failed: bool) -> list[str]:
-    said = result.get("changes")
-    if _action(task).startswith(ACTIONS) and isinstance(said, list) and said and not _hidden(task, result):
+def _changes(task: Task, told: _Told) -> list[str]:
+    if told.changes and not told.hidden:
         # A change is a sentence, or has its sentence beside what stood there before and after.
-        words = [one.get("what") if isinstance(one, Mapping) else one for one in said]
-        return [str(one) for one in words if one] if result.get("changed") else []
+        words = [one.get("what") if isinstance(one, Mapping) else one for one in told.changes]
+        return [str(one) for one in words if one] if told.changed else []
     # Of a task that failed nobody knows what it changed.
-    return [_name(task)] if result.get("changed") and not failed else []
+    return [_name(task)] if told.changed and not told.failed else []
 
 
-def _details(task: Task, result: Mapping[str, Any]) -> dict[str, Any]:
-    said = result.get("journal")
-    if not _action(task).startswith(ACTIONS) or _hidden(task, result) or not isinstance(said, dict):
-        return {}
-    details: dict[str, Any] = plain(said)
-    return details
-
-
-def _failure(task: Task, result: Mapping[str, Any], outcome: str) -> str:
+def _failure(task: Task, told: _Told, outcome: str) -> str:
     """The sentence of a failure where it is ours; else what failed."""
     action = _action(task)
     if action.startswith(ACTIONS):
-        said = "error" in result  # else it is an exception's, which may quote an argument
+        said = told.known  # else it is an exception's, which may quote an argument
     else:
         said = action in SENTENCES and _within(task.get_path(), COLLECTION)
-    if said and not _hidden(task, result) and result.get("msg"):
-        return " ".join(str(result["msg"]).split())
-    return f"{_name(task)}: {outcome}"
+    return told.msg if said and not told.hidden and told.msg else f"{_name(task)}: {outcome}"
 
 
 def _name(task: Task) -> str:
@@ -302,7 +369,7 @@ def _action(task: Task) -> str:
     return str(task.resolved_action or task.action)
 
 
-# -- whose it is --------------------------------------------------------------------------------------
+# -- whose it is ----------------------------------------------------------------------------------------
 
 
 def _own_playbook(play: Play) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options of `plugin_utils/agent.py`, ARGUMENTS."""
+    """What `plugin_utils/agent/deploy.py`, `request_from`, reads."""
 
     DOCUMENTATION = r"""
 options:
@@ -13,12 +13,12 @@ options:
     type: dict
     required: true
   repository:
-    description: The client's repository.
+    description: The server's own repository.
     type: dict
     required: true
     suboptions:
       url:
-        description: As restic writes it, for example V(rest:https://backup.example:8000/client/).
+        description: As restic writes it, for example V(rest:https://backup.example:8000/srv1/).
         type: str
         required: true
       username:
@@ -30,7 +30,7 @@ options:
         type: str
         required: true
       encryption_password:
-        description: Password that encrypts the client's data. Nothing replaces it when it is lost.
+        description: Password that encrypts the server's data. Nothing replaces it when it is lost.
         type: str
         required: true
       ca:
@@ -74,7 +74,7 @@ options:
     type: int
     default: 30
   log_kib:
-    description: Size over which a log is cut down to restic's summary.
+    description: Size above which a log is cut down to restic's summary.
     type: int
     default: 1024
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The suboptions of `plugin_utils/mail.py`, OPTIONS."""
+    """What `plugin_utils/documents/mail.py`, `server`, reads."""
 
     DOCUMENTATION = r"""
 options:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options of `plugin_utils/repository_action.py`, COMMON."""
+    """What `plugin_utils/repository/action.py` reads."""
 
     DOCUMENTATION = r"""
 options:
@@ -14,30 +14,10 @@ options:
     type: dict
     required: true
   client:
-    description: Only this one.
+    description: Only this client.
     type: str
-  data:
-    description: The folder with the data of all clients.
-    type: str
-    default: /srv/prosecours
-  state_folder:
-    description: Where is remembered, for each client, what was measured, released and begun.
-    type: str
-    default: /var/lib/prosecours
-  restic:
-    description: The Linux restic on the host.
-    type: str
-    default: /usr/local/lib/prosecours/restic
   side_by_side:
-    description: So many clients at a time.
+    description: How many clients of a host are worked on at a time.
     type: int
     default: 4
-  clock_minutes:
-    description: A snapshot may claim a time that is so much later than its arrival.
-    type: int
-    default: 15
-  longest_backup_hours:
-    description: A snapshot may arrive so long after the time that it claims, that of its beginning.
-    type: int
-    default: 24
 """

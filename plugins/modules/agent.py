@@ -1,5 +1,6 @@
-"""Documentation of the action plugin of the same name; it runs on the controller, over the winrm
-connection."""
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which runs on the controller, over WinRM."""
 
 DOCUMENTATION = r"""
 module: agent
@@ -43,8 +44,8 @@ EXAMPLES = r"""
   prosecours.backup.agent:
     contract: "{{ contract_result.hosts[inventory_hostname] }}"
     repository:
-      url: "{{ prosecours_repository_url }}"
-      username: "{{ prosecours_repository_username }}"
+      url: "{{ contract_result.hosts[inventory_hostname].repository }}"
+      username: "{{ inventory_hostname }}"
       password: "{{ prosecours_repository_password }}"
       encryption_password: "{{ prosecours_encryption_password }}"
     restic: "{{ agent_restic }}"

@@ -1,5 +1,6 @@
-"""Documentation of the action plugin of the same name; it runs on the controller, over the winrm
-connection."""
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which runs on the controller, over WinRM."""
 
 DOCUMENTATION = r"""
 module: backup
@@ -8,7 +9,7 @@ version_added: 0.1.0
 description:
   - Starts the scheduled task that M(prosecours.backup.agent) registered, or joins a backup that is running,
     and waits for its end.
-  - Fails when the backup failed; a backup that is incomplete or degraded is told in RV(outcome).
+  - Fails when the backup failed; RV(outcome) says when a backup is incomplete or degraded.
 options:
   folder:
     description: The agent's folder on the server.

@@ -1,3 +1,5 @@
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of prosecours.backup.binary; the work is done by the action plugin of the same name."""
 
 DOCUMENTATION = r"""
@@ -27,7 +29,7 @@ options:
     description: One of the pinned versions; the newest when not given.
     type: str
   path:
-    description: A file of your own on the controller; nothing else is tried then.
+    description: A file of your own on the controller; without it, the official release or a build of it.
     type: path
   sha256:
     description: The hash that the file at O(path) must have.

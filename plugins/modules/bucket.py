@@ -1,15 +1,8 @@
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The clients' buckets at a storage supplier: documentation, and what runs on the repository host."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.prosecours.backup.plugins.module_utils.bucket import Bucket, BucketError, use
-from ansible_collections.prosecours.backup.plugins.module_utils.bucket_host import plan
-from ansible_collections.prosecours.backup.plugins.module_utils.host_changes import Change
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_state import State
 
 DOCUMENTATION = r"""
 module: bucket
@@ -18,8 +11,8 @@ version_added: 0.1.0
 description:
   - >-
     Brings the bucket of each client that has an C(s3:) address to what it has to be (C20). It is there, it
-    keeps every version of an object, and its policy lets the client's key list, read and add, and delete
-    locks only.
+    keeps every version of an object, and its policy lets the key of each server list it, read and add
+    below the server's name, and delete locks there only.
   - >-
     S3 has no right to add without the right to overwrite. An object that was overwritten gets its first
     version back, which is the true one since restic writes each object once; the newer ones are removed.
@@ -32,7 +25,9 @@ options:
     type: dict
     required: true
   state_folder:
-    description: Where M(prosecours.backup.retention) remembers whether a client is over its volume.
+    description: >-
+      Where M(prosecours.backup.retention) remembers whether a client is over its volume, one folder for
+      each client.
     type: str
     default: /var/lib/prosecours
 requirements:
@@ -73,9 +68,22 @@ changes:
       what: policy of gaec-du-moulin
 """
 
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.bucket import (
+    ClientBucket,
+    use,
+)
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.errors import ProSecoursError
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.state import State
+from ansible_collections.prosecours.backup.plugins.module_utils.repository_host.bucket import plan
+from ansible_collections.prosecours.backup.plugins.module_utils.repository_host.changes import Change
+
 
 def main() -> None:
-    """A client that fails stops no other one."""
+    """A client that fails stops no other."""
     module = AnsibleModule(
         argument_spec={
             "buckets": {"type": "list", "elements": "dict", "required": True},
@@ -92,7 +100,7 @@ def main() -> None:
                 if not module.check_mode:
                     change.apply()
                 changes.append(change)
-        except BucketError as error:
+        except ProSecoursError as error:
             failures.append(f"{one['client']}: {error}")
     result = {
         "changed": bool(changes),
@@ -107,7 +115,7 @@ def main() -> None:
 
 def _changes(one: dict[str, Any]) -> Any:
     usage = State(Path(one["state"])).usage()
-    bucket = Bucket(one["location"], one["principal"], one["ca"])
+    bucket = ClientBucket(one["location"], one["ca"], one["keys"])
     return plan(one["client"], bucket, closed=bool(usage and usage.over))
 
 

@@ -1,3 +1,5 @@
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of prosecours.backup.client_report; the code is plugins/action/client_report.py."""
 
 DOCUMENTATION = r"""
@@ -13,7 +15,7 @@ description:
     alone, each with its date, and no promise about the content of files (C19).
   - >-
     A report is sent once. What was sent is remembered beside the files, and stays as it was sent. A client
-    that fails stops no other one.
+    that fails stops no other.
 options:
   clients:
     description: The C(clients) that M(prosecours.backup.contract) returned.
@@ -93,12 +95,12 @@ files:
       html: build/reports/clients/2026-10/sauvegardes-2026-10-gaec_du_moulin.html
       pdf: build/reports/clients/2026-10/sauvegardes-2026-10-gaec_du_moulin.pdf
 sent:
-  description: For each client whom its report was sent to; in check mode, whom it would go to.
+  description: For each client, whom its report was sent to; in check mode, whom it would go to.
   returned: success
   type: dict
   sample: {gaec_du_moulin: [elodie.lefevre@gaec-du-moulin.example]}
 failures:
-  description: For each client why it has no report, or why that was not sent.
+  description: For each client that has no report, or whose report was not sent, the reason.
   returned: always
   type: dict
   sample: {}

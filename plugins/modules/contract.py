@@ -1,3 +1,5 @@
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of the action plugin of the same name, which runs on the controller."""
 
 DOCUMENTATION = r"""
@@ -9,10 +11,10 @@ description:
   - Validates in layers - files, types, values, perimeter, then across clients - and shows all errors of all
     clients at once, each with its file, line, variable and remedy.
   - Runs on the controller. No server is touched and nothing is changed. No secret is in the result.
-  - The variables of a client are documented by C(ansible-doc -t role prosecours.backup.contract).
+  - The variables of a client are described in docs/fr/inventaire.md and C(schemas/client.schema.json).
 version_added: 0.1.0
 author:
-  - Pro Secours maintainers
+  - Pro Secours maintainers (@prosecours)
 options: {}
 attributes:
   check_mode:
@@ -48,7 +50,7 @@ clients:
       name: GAEC du Moulin
       reference: PS-2026-0042
       subscribed_gb: 200
-      retention: {daily: 7, weekly: 2}
+      retention: {daily: 7, weekly: 3}
       options: [import]
       alsace_moselle: false
       monthly_report: false
@@ -65,7 +67,7 @@ hosts:
       client: {id: gaec_du_moulin, name: GAEC du Moulin, reference: PS-2026-0042}
       host: moulin-srv1
       subscribed_gb: 200
-      retention: {daily: 7, weekly: 2}
+      retention: {daily: 7, weekly: 3}
       options: [import]
       alsace_moselle: false
       monthly_report: false

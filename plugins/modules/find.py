@@ -1,26 +1,24 @@
-"""Documentation of the action plugin of the same name; it runs on the controller, over the winrm
-connection."""
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which runs on the controller, over WinRM."""
 
 DOCUMENTATION = r"""
 module: find
-short_description: Look for an item in all versions of a client
+short_description: Look for an item in all versions of a server
 version_added: 0.1.0
 description:
-  - For a request to restore whose exact path the client does not know (C3). Shows every item that matches, of
-    all servers of the client, with the states that it had and the versions that hold each.
-  - Runs on any server of the client, with its restic, and changes nothing.
+  - For a request to restore whose exact path the client does not know (C3). Shows every item that matches,
+    with the states that it had and the versions that hold each.
+  - Runs on the server itself, or on another one of the client when that one does not answer, with its restic,
+    and changes nothing. What opens the other repository lies there only as long as it is looked through.
 options:
   name:
     description: >-
       Part of a name, a name with V(*) and V(?), or an absolute path with them; without regard to case.
     type: str
     required: true
-  client:
-    description: The client's name in the inventory.
-    type: str
-    required: true
   server:
-    description: Only the versions of this server; all of them when empty.
+    description: Whose versions they are; those of the host itself when empty.
     type: str
     default: ""
   folder:
@@ -28,9 +26,13 @@ options:
     type: str
     default: C:\Program Files\ProSecours
   report_directory:
-    description: Folder on the controller; the matches go to C(find/<client>.json) below it.
+    description: >-
+      Where reports are written on the controller; the matches go to C(find/<server>.json) in it. Relative
+      to the directory in which Ansible was started.
     type: str
-    required: true
+    default: build/reports
+extends_documentation_fragment:
+  - prosecours.backup.lent_repository
 attributes:
   check_mode:
     description: Can run in check mode; it changes nothing.
@@ -46,7 +48,6 @@ EXAMPLES = r"""
 - name: Look for the invoices of March
   prosecours.backup.find:
     name: facture*mars*
-    client: gaec_du_moulin
     report_directory: build/reports
 """
 

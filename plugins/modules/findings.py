@@ -1,3 +1,5 @@
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of the action plugin of the same name; it runs on the controller alone."""
 
 DOCUMENTATION = r"""
@@ -10,7 +12,8 @@ description:
   - Remembers them in C(monitoring/memory.json) below O(report_directory), so that a finding is announced
     once, reminded daily, closed when it is gone, and dated. What could not be looked at stays as it was.
   - Tells O(mail_to) by mail what is new, reminded or closed, and nothing else; what could not be sent is new
-    again at the next run.
+    again at the next run. O(channels) are told the same.
+  - Gives O(watchdog) a sign of life when every server and repository host was asked, whatever was found.
   - Keeps the head of the journal of interventions in its report, and fails when the journal no longer holds
     the one of the report before (C10).
   - Writes C(monitoring/surveillance.html), the report in French, C(monitoring/report.json), the same for
@@ -40,7 +43,9 @@ options:
     type: str
     default: C:\Program Files\ProSecours
   report_directory:
-    description: Where reports are written on the controller.
+    description: >-
+      Where reports are written on the controller; monitoring uses the folder C(monitoring) in it, also for
+      what it remembers. Relative to the directory in which Ansible was started.
     type: str
     default: build/reports
   pdf:
@@ -48,11 +53,15 @@ options:
     type: bool
     default: false
   metrics:
-    description: Path of the Prometheus text file; empty for one beside the report.
+    description: >-
+      Path of the Prometheus text file, in the folder that node_exporter's textfile collector reads; empty
+      for one beside the report.
     type: str
     default: ""
   grace_hours:
-    description: Hours after its daily start at which a backup that is not there counts as missed.
+    description: >-
+      Hours after the start of a daily backup at which it is missed when it is not there. With up to 8, a
+      server that stopped is found within one working day.
     type: int
     default: 8
   maintenance_days:
@@ -64,7 +73,8 @@ options:
     type: int
     default: 35
   running_hours:
-    description: Hours for which a backup may run before its server counts as silent.
+    description: >-
+      Hours after which Windows ends a backup; as long as one runs, its server is not called silent.
     type: int
     default: 72
   clock_seconds:
@@ -85,6 +95,19 @@ options:
     type: list
     elements: str
     default: []
+  channels:
+    description: >-
+      Addresses of Apprise that are told the same, for Teams, Slack, SMS, ntfy and others; each is a secret.
+      Nothing is sent in clear.
+    type: list
+    elements: str
+    default: []
+  watchdog:
+    description: >-
+      Address of a dead man's switch (Healthchecks, Uptime Kuma) that is called at the end of each whole run;
+      a secret. Empty for none.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - prosecours.backup.mail
 attributes:

@@ -1,3 +1,5 @@
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of the action plugin of the same name, which runs on the controller."""
 
 DOCUMENTATION = r"""
@@ -9,17 +11,17 @@ description:
     table on the screen, and checks that the journal is as it was written. Tampering is named with its entry,
     and fails.
   - >-
-    An export about one client holds nothing of another one.
-  - Runs on the controller. The journal itself is never changed.
+    An export about one client holds nothing about any other.
+  - Runs on the controller. The journal itself is never changed; O(acknowledge) adds an entry to it.
 version_added: 0.1.0
 author:
-  - Pro Secours maintainers
+  - Pro Secours maintainers (@prosecours)
 options:
   path:
     description: The journal. Without it, the one that the callback writes.
     type: path
   client:
-    description: Only this client's, by its name in the inventory.
+    description: Only this client's interventions, by its name in the inventory.
     type: str
   since:
     description: Only runs that began on this day or later, as year-month-day, in Europe/Paris.
@@ -29,16 +31,33 @@ options:
     type: str
   head:
     description: >-
-      A head that was kept elsewhere, C(entries:hash). The journal has to hold it still; so an end that was
-      cut off shows, and a journal that was written anew.
+      A head that was kept elsewhere, C(entries:hash). The journal still has to hold it; that reveals an end
+      that was cut off, and a journal that was written anew.
     type: str
+  acknowledge:
+    description: >-
+      The number of an entry C(cut), which says that the journal was found shorter than it was left, or
+      replaced. Until a technician acknowledges it, reading the journal and monitoring it fail. 0 is none.
+    type: int
+    default: 0
+  technician:
+    description: Who acknowledges it.
+    type: str
+    default: ""
+  reason:
+    description: Why it is no longer a problem; asked for with O(acknowledge). Together with O(head), that
+      head is explained by it too.
+    type: str
+    default: ""
   export:
-    description: A folder to write the chosen runs to, as CSV with semicolons and as JSON.
+    description: >-
+      A folder to write the chosen runs to, as CSV with semicolons and as JSON; without it nothing is
+      written.
     type: path
 attributes:
   check_mode:
     support: full
-    description: Says whether the export would be written.
+    description: Says whether the export would be written; acknowledges nothing.
   diff_mode:
     support: none
     description: There is nothing to compare.

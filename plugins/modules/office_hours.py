@@ -1,3 +1,5 @@
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of the action plugin of the same name, which runs on the controller."""
 
 DOCUMENTATION = r"""
@@ -7,7 +9,7 @@ description:
   - >-
     Set-up and restores happen in office hours (C5, C8), 08:30 to 18:00 in Europe/Paris, Monday to Friday,
     without the public holidays of France. Each client is judged by its own calendar; in Alsace and Moselle
-    there are two holidays more.
+    there are two more holidays.
   - >-
     When they are closed for one of the clients, the whole run is refused before any server is touched; the
     sentence names the clients and their next opening. With a O(reason) it goes on, and the reason goes to the
@@ -18,7 +20,7 @@ description:
   - Runs on the controller, by its clock. No server is touched and nothing is changed.
 version_added: 0.1.0
 author:
-  - Pro Secours maintainers
+  - Pro Secours maintainers (@prosecours)
 options:
   clients:
     description: The C(clients) that M(prosecours.backup.contract) returned.
@@ -29,7 +31,9 @@ options:
     type: list
     elements: str
   reason:
-    description: Why it cannot wait for the next opening. A text without a letter in it is none.
+    description: >-
+      Why it cannot wait for the next opening; goes to the journal (C10). A text without a letter in it is
+      none.
     type: str
     default: ""
   hours:

@@ -1,5 +1,6 @@
-"""Documentation of the action plugin of the same name; it runs on the controller, over the winrm
-connection."""
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which runs on the controller, over WinRM."""
 
 DOCUMENTATION = r"""
 module: preflight
@@ -8,12 +9,12 @@ version_added: 0.1.0
 description:
   - Looks at one server in one session and, once the agent is in place, with one command - rights, Windows
     version, tar.exe, clock, free disk, every entry of the perimeter and its size, way to the repository.
-  - Changes nothing on the server, and is never C(changed). A small temporary file holds the answers for the
-    time of the command.
+  - Changes nothing on the server, and is never C(changed). A small temporary file holds the answers while
+    the command runs.
   - Prints one table for people, writes one JSON report for programs, and fails with all blocking findings at
     once. A server that cannot be asked gives the same kind of report.
   - >-
-    Before the agent is deployed, and when the contract does not tell the rate of the link, a second command
+    Before the agent is deployed, and when the contract does not state the rate of the link, a second command
     measures it: the server prints a system file of about 2 MB. This is a lower bound of the upload rate.
   - >-
     Before the agent is deployed, the login at the repository is tried too. The password goes to curl.exe on
@@ -25,7 +26,7 @@ options:
     type: dict
     required: true
   repository:
-    description: The client's repository.
+    description: The server's own repository.
     type: dict
     required: true
     suboptions:
@@ -46,15 +47,17 @@ options:
         type: str
         default: ""
   folder:
-    description: Where the agent is, or will be, on the server.
+    description: Where the agent is, or will be, on the server. Its drive needs some room.
     type: str
     default: C:\Program Files\ProSecours
   report_directory:
-    description: Where the report is written on the controller, in a folder V(preflight).
+    description: >-
+      Where reports are written on the controller, this one in the folder C(preflight). Relative to the
+      directory in which Ansible was started.
     type: str
     default: build/reports
   timeout:
-    description: Seconds that each command may take.
+    description: Seconds that each command may take; listing a perimeter of a million files takes minutes.
     type: int
     default: 900
 attributes:
@@ -68,7 +71,7 @@ seealso:
   - module: prosecours.backup.contract
   - module: prosecours.backup.agent
 author:
-  - Pro Secours maintainers
+  - Pro Secours maintainers (@prosecours)
 """
 
 EXAMPLES = r"""
@@ -76,8 +79,8 @@ EXAMPLES = r"""
   prosecours.backup.preflight:
     contract: "{{ contract_result.hosts[inventory_hostname] }}"
     repository:
-      url: "{{ prosecours_repository_url }}"
-      username: "{{ prosecours_repository_username }}"
+      url: "{{ contract_result.hosts[inventory_hostname].repository }}"
+      username: "{{ inventory_hostname }}"
       password: "{{ prosecours_repository_password }}"
   register: preflight_result
 """
@@ -94,7 +97,7 @@ perimeter_bytes:
   type: int
   sample: 34210988032
 first_backup_hours:
-  description: How long the first backup is estimated to take; none when it is made, or the rate not known.
+  description: How long the first backup is estimated to take; none when it was made, or the rate is unknown.
   returned: always
   type: float
   sample: 5.2

@@ -1,18 +1,8 @@
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The repository hosts: documentation, and what runs on them; the action of the same name decides what."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.prosecours.backup.plugins.module_utils.host_changes import Change, HostError
-from ansible_collections.prosecours.backup.plugins.module_utils.repository_host import Host, Secrets
-from ansible_collections.prosecours.backup.plugins.module_utils.supervision import (
-    Instance,
-    Settings,
-    supervision,
-)
 
 DOCUMENTATION = r"""
 module: repository
@@ -22,16 +12,19 @@ description:
   - Brings the rest-server instances of a Linux host of the provider to what the contracts ask for.
   - >-
     Each client has a process, a system user, a data folder, a password file, a certificate and a port of its
-    own. The certificate is the one given, or comes from a small authority that the host makes once and keeps.
+    own, and in it each server a login and a repository. The certificate is the one given, or comes from a
+    small authority that the host makes once and keeps.
   - >-
     Data is never removed, nor is anything else of a client that is no longer in the inventory: it is
     returned in RV(orphans). Only O(state=absent), for one client by name, removes.
-  - An instance is started anew when anything that it reads at its start has changed, and only then.
+  - An instance is restarted when anything that it reads at its start has changed, and only then.
 options:
   state:
-    description: V(absent) removes all that there is of O(client), its data too.
+    description:
+      - V(absent) removes everything of O(client), its data too.
+      - V(listed) only returns the RV(instances) that the contracts ask for; it does not touch the host.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, listed]
     default: present
   clients:
     description: The C(clients) that M(prosecours.backup.contract) returned.
@@ -41,40 +34,44 @@ options:
     description: The one to remove.
     type: str
   data:
-    description: The folder with the data of all clients.
+    description: The folder with the data of all clients, one folder each.
     type: str
     default: /srv/prosecours
   config:
-    description: The folder with the configuration of all clients.
+    description: The folder with passwords and certificates, one folder for each client.
     type: str
     default: /etc/prosecours
   program:
-    description: rest-server on the host.
+    description: Where rest-server is on the host.
     type: str
     default: /usr/local/lib/prosecours/rest-server
   program_sha256:
     description: The hash that it must have.
     type: str
   address:
-    description: The address to listen at; empty for all.
+    description: The address at which the instances listen; empty for all.
     type: str
     default: ""
   headroom_percent:
-    description: Room above a client's subscribed volume before its instance refuses everything.
+    description: >-
+      Room above the subscribed volume, in percent of it, before an instance refuses everything; of a host,
+      or of a client.
     type: int
     default: 100
   certificate:
-    description: PEM file on the controller with the certificate (chain); without it, the own authority.
+    description: >-
+      PEM file on the controller with a certificate, and its chain, for all instances of the host; without
+      it, the host's own authority issues them.
     type: path
   key:
-    description: PEM file on the controller with its key; a vault may hold it.
+    description: PEM file on the controller with the key of that certificate; a vault may hold it.
     type: path
   certificate_days:
-    description: How long a certificate of the own authority holds.
+    description: Days for which a certificate of the host's own authority is valid.
     type: int
     default: 825
   renew_days:
-    description: So many days before its end a certificate of the own authority is issued anew.
+    description: A certificate of the host's own authority is replaced this many days before it ends.
     type: int
     default: 60
   supervision:
@@ -83,7 +80,7 @@ options:
     choices: [systemd, supervisor]
     default: systemd
   supervisord:
-    description: The program, if it is not on PATH.
+    description: The program supervisord, with supervisorctl beside it, where it is not on PATH.
     type: str
     default: ""
 attributes:
@@ -111,26 +108,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 instances:
-  description: The instances of this host; C(ends) is the day on which the certificate ends.
-  returned: with O(state=present)
+  description: >-
+    The instances of this host; C(ends), with O(state=present), is the day on which the certificate ends.
+  returned: with O(state=present) or O(state=listed)
   type: list
   elements: dict
   sample:
     - client: gaec_du_moulin
       user: ps-gaec_du_moulin
-      username: gaec_du_moulin
+      servers: [moulin-srv1, moulin-sql]
       listen: ":8042"
       name: sauvegarde.exemple.fr
-      repository: gaec_du_moulin
       max_bytes: 400000000000
       ends: "2028-02-26"
 orphans:
-  description: The clients of whom there is something here, but not in the inventory for this host.
+  description: The clients with something here that the inventory does not place on this host.
   returned: with O(state=present)
   type: list
   elements: str
 ca:
-  description: The own authority's certificate in PEM, null when there is none (yet).
+  description: The certificate of the host's own authority in PEM, null when there is none (yet).
   returned: with O(state=present)
   type: str
 changes:
@@ -142,6 +139,25 @@ changes:
     - client: gaec_du_moulin
       what: /etc/prosecours/gaec_du_moulin/htpasswd
 """
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.errors import (
+    ProSecoursError,
+    SeveralErrors,
+)
+from ansible_collections.prosecours.backup.plugins.module_utils.repository_host.changes import (
+    Change,
+    HostError,
+)
+from ansible_collections.prosecours.backup.plugins.module_utils.repository_host.host import Host, Secrets
+from ansible_collections.prosecours.backup.plugins.module_utils.repository_host.supervision import (
+    Instance,
+    Settings,
+    supervision,
+)
 
 
 def main() -> None:
@@ -168,7 +184,7 @@ def main() -> None:
     changes: list[Change] = []
     try:
         result = _bring_about(module.params, module.check_mode, changes)
-    except HostError as error:
+    except ProSecoursError as error:
         module.fail_json(msg=str(error), changed=bool(changes), changes=_listed(changes))
     module.exit_json(
         changed=bool(changes),
@@ -194,7 +210,7 @@ def _bring_about(params: dict[str, Any], check: bool, changes: list[Change]) -> 
     host = Host(settings, secrets, keeper)
     instances = [Instance(**one) for one in params["instances"]]
     present = params["state"] == "present"
-    failures: dict[str, str] = {}
+    failures: dict[str, ProSecoursError] = {}
     for change in host.plan(instances) if present else host.removal(params["client"], params["user"]):
         if change.client in failures:
             continue
@@ -204,11 +220,12 @@ def _bring_about(params: dict[str, Any], check: bool, changes: list[Change]) -> 
         except HostError as error:
             if not change.client:
                 raise
-            failures[change.client] = f"{change.client}: {error}"  # the other clients' backups go on
+            # The other clients' backups go on.
+            failures[change.client] = ProSecoursError(error.problem, error.remedy, change.client)
             continue
         changes.append(change)
     if failures:
-        raise HostError("\n".join(failures.values()))
+        raise SeveralErrors(list(failures.values()))
     if not present:
         return {}
     ends = host.ends(instances)

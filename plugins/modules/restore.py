@@ -1,5 +1,6 @@
-"""Documentation of the action plugin of the same name; it runs on the controller, over the winrm
-connection."""
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which runs on the controller, over WinRM."""
 
 DOCUMENTATION = r"""
 module: restore
@@ -24,6 +25,11 @@ options:
     description: The contract of the server that is restored to.
     type: dict
     required: true
+  choice:
+    description: >-
+      The version, as M(prosecours.backup.restore_version) chose it. Without it the server's own list of
+      versions is believed, as where no repository host looks after them.
+    type: dict
   folder:
     description: The agent's folder on the server.
     type: str
@@ -33,21 +39,25 @@ options:
     type: int
     default: 10
   timeout:
-    description: Seconds to wait for its end. The restore itself goes on after that.
+    description: Seconds to wait for the end of a restore. It goes on after that; the next run joins it.
     type: int
     default: 86400
   limit_kib:
-    description: Limit of the download in KiB/s (C14); 0 is no limit.
+    description: Limit of the download in KiB/s, to leave the client some of its link (C14); 0 is no limit.
     type: int
     default: 0
   report_directory:
-    description: Folder on the controller; the record goes to C(restores/<client>) below it.
+    description: >-
+      Where reports are written on the controller; records go to C(restores/<client>) in it. Relative to the
+      directory in which Ansible was started.
     type: str
-    required: true
+    default: build/reports
   technician:
     description: Who carries the request out, for the record.
     type: str
     default: ""
+extends_documentation_fragment:
+  - prosecours.backup.lent_repository
 attributes:
   check_mode:
     description: Can run in check mode and shows the dry run.

@@ -1,3 +1,5 @@
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of the action plugin of the same name; it runs on the controller."""
 
 DOCUMENTATION = r"""
@@ -11,7 +13,7 @@ description:
     to have failed (C3). No host is touched.
 options:
   path:
-    description: The request file on the controller.
+    description: The request file on the controller, see docs/restore.md.
     type: str
     required: true
   clients:

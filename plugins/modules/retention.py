@@ -1,19 +1,8 @@
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Retention of a repository host's clients: documentation, and what runs on the host."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.prosecours.backup.plugins.module_utils.bucket import use
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_of_all import (
-    Client,
-    Settings,
-    maintain,
-    worries,
-)
 
 DOCUMENTATION = r"""
 module: retention
@@ -21,8 +10,8 @@ short_description: Check the repositories, and remove the versions that the cont
 version_added: 0.1.0
 description:
   - >-
-    Lets go of the snapshots of each client that lies on a repository host, as far as the retention of its
-    contract holds today and on every later day without them (C7), and frees their space.
+    Removes those snapshots of each client on a repository host that the retention of its contract needs
+    neither today nor on any later day (C7), and frees their space.
   - >-
     Before that the structure of the repository and a slice of its data are checked; nothing is removed from
     one that is damaged, until a later check finds it repaired. Once a month files are restored for trial
@@ -33,7 +22,7 @@ description:
   - >-
     A snapshot whose own time disagrees with its arrival on the server is set aside. It is reported, counts
     for nothing and stays. A version that lost much against the one before it is reported, and all that is
-    older stays, until a technician lifts the caution with O(release).
+    older stays, until a technician releases it with O(release).
   - >-
     Everything happens on the repository host, with the Linux restic, as the owner of each repository. The
     clients' servers and their credentials take no part.
@@ -49,39 +38,55 @@ options:
     default: 5%
   check_cycle_days:
     description: >-
-      In so many days all data of each repository is read once, a slice a day (C19); 1 to 256. The structure
+      Days in which all data of each repository is read once, a slice a day (C19); 1 to 256. The structure
       is checked at each run.
     type: int
     default: 30
   drill_files:
     description: >-
-      So many files of the newest complete version of each server are restored every month, and compared with
-      what the version records (C19).
+      Number of files of the newest complete version of each server that are restored for trial every month,
+      and compared with what the version records (C19).
     type: int
     default: 20
   drill_megabytes:
-    description: And no more than so many MB of each server.
+    description: At most this many MB of each server, too.
     type: int
     default: 500
-  drill_folder:
+  reserve_megabytes:
     description: >-
-      Where they are restored to; all users that own repositories have to be able to write to it. What is
-      restored is closed to others, and removed again.
-    type: str
-    default: /tmp
+      So many MB of the disk of O(data) are held back. When no more than that is left, all clients there are
+      closed to new backups, the maintenance gets that room for its locks and for pruning, and opens them
+      again. V(0) holds nothing back.
+    type: int
+    default: 512
   release:
     description: >-
-      Snapshots of O(client) about which the caution is lifted, by their ids or at least 8 characters of them.
+      Snapshots of O(client) that a technician releases, by their ids or at least 8 characters of them.
     type: list
     elements: str
     default: []
   release_by:
-    description: Who lifts it.
+    description: Who releases them.
     type: str
   release_why:
     description: Why, and on whose instruction (C10).
     type: str
+  reject:
+    description: >-
+      Snapshots of O(client) that were found forged, by their ids or at least 8 characters of them. They count
+      for nothing: they replace no honest version, hold none, and are not restored for trial. As evidence they
+      stay until no coming day could ask for them. A later O(release) takes that back: they count again.
+    type: list
+    elements: str
+    default: []
+  reject_by:
+    description: Who found it.
+    type: str
+  reject_why:
+    description: What shows it, and on whose instruction (C10).
+    type: str
 extends_documentation_fragment:
+  - prosecours.backup.repository_host
   - prosecours.backup.repository_clients
 attributes:
   check_mode:
@@ -106,6 +111,14 @@ EXAMPLES = r"""
     release: [3fa2bc10]
     release_by: A. Martin
     release_why: Office in Beauvais closed, by e-mail of Mme Dupont of 3 March
+
+- name: Reject a version that no server of the client has sent
+  prosecours.backup.retention:
+    clients: "{{ contract_result.clients }}"
+    client: gaec_du_moulin
+    reject: [77d0e1f2]
+    reject_by: A. Martin
+    reject_why: Sent at 22:30 while the server was off, by telephone with M. Petit on 4 March
 """
 
 RETURN = r"""
@@ -128,6 +141,7 @@ clients:
       set_aside: []
       losses: {}
       released: []
+      rejected: []
       pruned: true
       check:
         at: "2026-03-05T06:31:10+00:00"
@@ -137,7 +151,7 @@ clients:
         slices: 30
         slice: 12
         read_whole_on: "2026-02-21T06:40:00+00:00"
-      drill: {at: "2026-03-05T06:32:40+00:00", ok: true, files: 20, bytes: 48123456, problems: []}
+      drill: {at: "2026-03-05T06:32:40+00:00", ok: true, files: 20, bytes: 48123456, problems: [], doubts: []}
       volume:
         newest_bytes: 81234567890
         stored_bytes: 90123456789
@@ -151,6 +165,10 @@ orders:
   returned: always
   type: list
   elements: dict
+settings:
+  description: What holds for all of them, as the program of the host's own timer takes it.
+  returned: always
+  type: dict
 empty:
   description: The clients whose servers have not sent anything yet.
   returned: always
@@ -169,16 +187,32 @@ failures:
   type: dict
 """
 
+import contextlib
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.bucket import use
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import (
+    Client,
+    Settings,
+    maintain,
+)
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.printable import printable
+
 
 def progress(folder: Path) -> Callable[[str], None]:
     """Says lines to a file, since nothing of a module's output is seen before it has ended."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / "progress.log"
-    file.write_text("", "utf-8")
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_text("", "utf-8")
 
     def say(text: str) -> None:
-        with file.open("a", encoding="utf-8") as opened:
-            opened.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {text}\n")
+        # A full disk costs a line for the curious, never the maintenance.
+        with contextlib.suppress(OSError), file.open("a", encoding="utf-8") as opened:
+            opened.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {printable(text)}\n")
 
     return say
 
@@ -190,40 +224,27 @@ def main() -> None:
             "orders": {"type": "list", "elements": "dict", "required": True},
             "passwords": {"type": "dict", "no_log": True, "required": True},
             "s3": {"type": "dict", "no_log": True, "required": True},
-            "state_folder": {"type": "str", "required": True},
-            "restic": {"type": "str", "required": True},
-            "side_by_side": {"type": "int", "required": True},
-            "patience": {"type": "int", "required": True},
-            "clock_minutes": {"type": "int", "required": True},
-            "longest_backup_hours": {"type": "int", "required": True},
-            "max_unused": {"type": "str", "required": True},
-            "check_cycle_days": {"type": "int", "required": True},
-            "drill_files": {"type": "int", "required": True},
-            "drill_megabytes": {"type": "int", "required": True},
-            "drill_folder": {"type": "str", "required": True},
-            "release": {"type": "list", "elements": "str", "required": True},
-            "release_by": {"type": "str", "default": ""},
-            "release_why": {"type": "str", "default": ""},
+            "settings": {"type": "dict", "required": True},
         },
         supports_check_mode=True,
     )
-    settings, passwords = dict(module.params), module.params["passwords"]
-    use(settings.pop("s3"))
-    clients = [Client(**one) for one in settings.pop("orders")]
-    del settings["passwords"]
-    if module.check_mode and not Path(settings["restic"]).exists():
+    given, passwords = module.params["settings"], module.params["passwords"]
+    settings = Settings(**given | {name: tuple(given[name]) for name in ("release", "reject")})
+    use(module.params["s3"])
+    clients = [Client(**one) for one in module.params["orders"]]
+    if module.check_mode and not Path(settings.restic).exists():
         module.warn("restic is not on this host yet: nothing can be foretold before it is.")
         module.exit_json(changed=False, orders=module.params["orders"], clients={}, empty=[], failures={})
     outcome = maintain(
         clients,
-        passwords.__getitem__,
-        Settings(**settings | {"release": tuple(settings["release"])}),
+        lambda client, server: passwords[client][server],
+        settings,
         module.check_mode,
-        None if module.check_mode else progress(Path(settings["state_folder"])),
+        None if module.check_mode else progress(Path(settings.state_folder)),
     )
-    for client, report in outcome.reports.items():
-        for sentence in worries(report):
-            module.warn(f"{client}: {sentence}")
+    for client, sentences in outcome.worries.items():
+        for sentence in sentences:
+            module.warn(printable(f"{client}: {sentence}"))
     diffs = [report.pop("diff") for report in outcome.reports.values()]
     changed = [report.pop("changed") for report in outcome.reports.values()]
     result = {

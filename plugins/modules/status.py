@@ -1,14 +1,8 @@
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The status of a repository host's clients: documentation, and what runs on the host."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime
-from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.prosecours.backup.plugins.module_utils.bucket import use
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_of_all import Client, Settings
-from ansible_collections.prosecours.backup.plugins.module_utils.status import problems, statuses
 
 DOCUMENTATION = r"""
 module: status
@@ -22,8 +16,9 @@ description:
   - >-
     Changes nothing, takes no lock and leaves no trace. It works while a backup or a maintenance runs, and
     when the clients' servers cannot be reached.
-  - A client that cannot be read is told in RV(failures), and stops no other.
+  - A client that cannot be read is named in RV(failures), and stops no other.
 extends_documentation_fragment:
+  - prosecours.backup.repository_host
   - prosecours.backup.repository_clients
 attributes:
   check_mode:
@@ -93,7 +88,13 @@ clients:
         slices: 30
         slice: 12
         read_whole_on: "2026-02-21T06:40:00+00:00"
-      drill: {at: "2026-03-05T06:32:40+00:00", ok: true, files: 20, bytes: 48123456, problems: []}
+      drill: {at: "2026-03-05T06:32:40+00:00", ok: true, files: 20, bytes: 48123456, problems: [], doubts: []}
+      dumps:
+        moulin-srv1:
+          - path: 'D:\isagiwf\backup'
+            days: 4
+            newest: "2026-03-04T20:30:00+01:00"
+            at: "2026-03-04T22:12:31+01:00"
 problems:
   description: For each client, all that is wrong, a sentence each; none where nobody needs to look.
   returned: always
@@ -106,6 +107,15 @@ failures:
   type: dict
 """
 
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.bucket import use
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import Client, Settings
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.shape import as_json
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.status import problems, statuses
+
 
 def main() -> None:
     """All clients of this host, some at a time."""
@@ -114,26 +124,23 @@ def main() -> None:
             "orders": {"type": "list", "elements": "dict", "required": True},
             "passwords": {"type": "dict", "no_log": True, "required": True},
             "s3": {"type": "dict", "no_log": True, "required": True},
-            "state_folder": {"type": "str", "required": True},
-            "restic": {"type": "str", "required": True},
-            "side_by_side": {"type": "int", "required": True},
-            "clock_minutes": {"type": "int", "required": True},
-            "longest_backup_hours": {"type": "int", "required": True},
+            "settings": {"type": "dict", "required": True},
         },
         supports_check_mode=True,
     )
-    settings, passwords = dict(module.params), module.params["passwords"]
-    use(settings.pop("s3"))
-    clients = [Client(**one) for one in settings.pop("orders")]
-    del settings["passwords"]
-    if Path(settings["restic"]).exists():
-        found, failures = statuses(clients, passwords.__getitem__, Settings(**settings), datetime.now(UTC))
+    settings, passwords = Settings(**module.params["settings"]), module.params["passwords"]
+    use(module.params["s3"])
+    clients = [Client(**one) for one in module.params["orders"]]
+    if Path(settings.restic).exists():
+        found, failures = statuses(
+            clients, lambda client, server: passwords[client][server], settings, datetime.now(UTC)
+        )
     else:
-        sentence = f"{settings['restic']}: there is no restic. Run playbooks/retention.yml, it brings one."
+        sentence = f"{settings.restic}: there is no restic. Run playbooks/retention.yml, it brings one."
         found, failures = {}, {one.client: sentence for one in clients}
     module.exit_json(
         changed=False,
-        clients=found,
+        clients={client: as_json(one) for client, one in found.items()},
         problems={client: problems(one) for client, one in found.items()},
         failures=failures,
     )

@@ -1,14 +1,8 @@
+# Copyright: Pro Secours maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Opens or closes a client's repository as its volume says: documentation, and what runs on the host."""
 
 from __future__ import annotations
-
-from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.prosecours.backup.plugins.module_utils.bucket import BucketError, use
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_of_all import Client, storage_of
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_state import Busy, State
-from ansible_collections.prosecours.backup.plugins.module_utils.subscription import settle
 
 DOCUMENTATION = r"""
 module: volume
@@ -42,7 +36,7 @@ options:
     type: dict
     default: {}
   data:
-    description: The folder with the data of all clients.
+    description: The folder with the data of all clients, one folder each.
     type: str
     default: /srv/prosecours
   state_folder:
@@ -87,6 +81,15 @@ subscribed_gb:
   type: int
 """
 
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.bucket import use
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.errors import ProSecoursError
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import Client, door_of
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.state import State
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.subscription import settle
+
 
 def main() -> None:
     """One client of this host."""
@@ -105,17 +108,17 @@ def main() -> None:
     client = order.client
     try:
         result = settle(
-            storage_of(order).door,
+            door_of(order),
             State(Path(given["state"])),
             order.subscribed_gb,
             {host: int(size) for host, size in given["measured"].items()},
             module.check_mode,
         )
-    except (Busy, BucketError) as error:
+    except ProSecoursError as error:
         module.fail_json(msg=f"{client}: {error}")
     except OSError as error:
         module.fail_json(
-            msg=f"{client}: {error.filename or order.path} cannot be read or changed ({error.strerror}). "
+            msg=f"{client}: {error.filename or order.top} cannot be read or changed ({error.strerror}). "
             "Run as root or as the owner of the repository."
         )
     diff = result.pop("diff")

@@ -1,14 +1,15 @@
 """The one file of the core that imports ansible: what every action plugin of the collection stands on.
 
-An action plugin names its arguments, and turns plain arguments into a plain result in `act`. The rest is done
-here, once: argument checks, conversion of ansible-core's tagged and lazy values, and the one error boundary.
+An action plugin turns plain arguments into a plain result in `act`; its DOCUMENTATION says which arguments.
+The rest is done here, once: argument checks, plain values for ansible-core's tagged and lazy ones, and the
+boundary at which an error becomes a sentence.
 """
 
 from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,8 +19,20 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import callback_loader
 
-from . import journal_runs
-from .session import SessionError
+from ..module_utils.maintenance.printable import printable_lines
+from . import options
+from .errors import ProSecoursError
+from .journal import runs as journal_runs
+from .libraries import missing
+from .validation.mistakes import Origin, Way
+
+try:
+    from ansible._internal._datatag._tags import Origin as Tag
+except ImportError:  # private: where a core has it elsewhere, places are found in the files alone
+    Tag = None
+
+Variables = Mapping[str, Any]
+"""A task's variables as Ansible hands them over: lazy, tagged, of any type."""
 
 
 def plain(value: Any) -> Any:
@@ -39,7 +52,7 @@ def _read(value: Any) -> Any:
     return value
 
 
-def resolve(hostvars: Mapping[str, Any], host: str, *wanted: str) -> tuple[dict[str, Any], dict[str, str]]:
+def resolve(hostvars: Variables, host: str, *wanted: str) -> tuple[dict[str, Any], dict[str, str]]:
     """A host's variables that begin with one of `wanted`: name -> plain value; name -> why it has none.
 
     One template that fails costs one variable, not all.
@@ -54,6 +67,38 @@ def resolve(hostvars: Mapping[str, Any], host: str, *wanted: str) -> tuple[dict[
     return values, failures
 
 
+def origins(hostvars: Variables, host: str) -> Callable[[Way], Origin | None]:
+    """Says where the part of a host's variable was written to which a way leads, as Ansible's tags have it.
+
+    What a template took from elsewhere has its place there; what it made, or failed to make, has the place of
+    the template. Asked only where something is wrong: all values of a fleet would take seconds.
+    """
+
+    def origin(way: Way) -> Origin | None:
+        return tagged(hostvars[host], way) or tagged(hostvars.raw_get(host), way)  # type: ignore[attr-defined]
+
+    return origin
+
+
+def tagged(value: Any, way: Way) -> Origin | None:
+    """The place of the last part on the way that has one. None if none has: YAML's yes, no and null.
+
+    A value that no file holds (`-e`) has a place without a file. A line is where the value begins.
+    """
+    found = None
+    if Tag is None:
+        return None
+    for depth, step in enumerate(way):
+        try:
+            # Of a variable's own name Ansible keeps where it stood first, not where it got its value.
+            key = next((key for key in value if key == step), None) if depth else None
+            value = value[step]
+        except (AnsibleError, LookupError, TypeError):
+            break
+        found = Tag.get_tag(value) or Tag.get_tag(key) or found
+    return found and Origin(Path(found.path) if found.path else None, found.line_num)
+
+
 def read_text(loader: DataLoader, path: Path) -> str:
     """The text of a file (UTF-8), decrypted if a vault holds it; raises OSError."""
     try:
@@ -64,25 +109,34 @@ def read_text(loader: DataLoader, path: Path) -> str:
 
 def journal_file() -> Path:
     """The journal that the callback writes: PROSECOURS_JOURNAL, ansible.cfg or its default."""
+    return Path(journal_setting("journal"))
+
+
+def journal_setting(name: str) -> str:
+    """An option of the callback, from the environment, ansible.cfg or its default; empty for none."""
     callback = callback_loader.get("prosecours.backup.journal", class_only=True)
-    value = constants.config.get_config_value(
-        "journal", plugin_type="callback", plugin_name=callback._load_name
-    )
-    return Path(str(value))
+    value = constants.config.get_config_value(name, plugin_type="callback", plugin_name=callback._load_name)
+    return str(value or "")
 
 
 class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no types
     """Base of the collection's actions: checks arguments, calls `act`, turns expected errors into results."""
 
-    #: Ansible's argument spec (name -> type, required, default, ...), the same as in the documentation pair.
-    ARGUMENTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    #: Whether it is part of an intervention, and refuses to work unless the run is journalled (C10).
+    specification: ClassVar[Mapping[str, Mapping[str, Any]]]
+    """Ansible's argument specification, made of the action's page."""
     JOURNALLED: ClassVar[bool] = True
-    #: What goes wrong outside this program, with a sentence for the user; anything else is shown as a bug.
-    EXPECTED: ClassVar[tuple[type[Exception], ...]] = (SessionError,)
+    """Whether it is part of an intervention, and refuses to work unless the run is journalled (C10)."""
+
+    def __init_subclass__(cls) -> None:
+        """Reads the page as the plugin is loaded: in Ansible's main process, before it forks for hosts."""
+        package, _dot, action = cls.__module__.rpartition(".")
+        if package.endswith(".action"):
+            cls.specification = options.specification(options.documented(action))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Ansible's entry point. Wrong arguments raise Ansible's own error, before `act` begins."""
+        if wanting := missing():
+            raise AnsibleError(f"{wanting} Nothing was done.")
         if self.JOURNALLED and not journal_runs.under_way:
             raise AnsibleError(
                 "Every intervention is journalled (C10), and this run is not: the callback is not enabled."
@@ -90,23 +144,33 @@ class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
                 " callbacks_enabled = prosecours.backup.journal. Nothing was done."
             )
         result: dict[str, Any] = super().run(tmp, task_vars)
-        specification = {name: dict(spec) for name, spec in self.ARGUMENTS.items()}
-        _, arguments = self.validate_argument_spec(specification)
+        _unused, arguments = self.validate_argument_spec(self.specification)
         try:
             result.update(self.act(plain(arguments), task_vars or {}))
-        except self.EXPECTED as error:
+        except ProSecoursError as error:
             result.update(failure(error))
+        if isinstance(result.get("msg"), str):  # of a module on another machine, too
+            result["msg"] = printable_lines(result["msg"])
         if result.get("failed") and "exception" not in result:
             # Tells a sentence of this collection from the message of an exception (the journal asks).
             result.setdefault("error", "Refused")
         return result
 
+    def show(self, text: str, color: str | None = None, stderr: bool = False) -> None:
+        """Text for the technician's terminal, which nothing in it can steer."""
+        self._display.display(printable_lines(text), color=color, stderr=stderr)
+
     @abstractmethod
-    def act(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         """The action itself: `arguments` are checked and plain, `variables` are Ansible's, lazy."""
 
 
-def failure(error: Exception) -> dict[str, Any]:
+def failure(error: ProSecoursError) -> dict[str, Any]:
     """The failed result of an expected error: its sentence for people, its parts and kind for programs."""
-    parts = {name: getattr(error, name) for name in ("problem", "remedy") if hasattr(error, name)}
-    return {"failed": True, "msg": str(error), "error": type(error).__name__, **plain(parts)}
+    return {
+        "failed": True,
+        "msg": str(error),
+        "error": type(error).__name__,
+        "problem": error.problem,
+        "remedy": error.remedy,
+    }

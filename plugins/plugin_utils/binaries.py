@@ -30,6 +30,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
+from .errors import ProSecoursError
+
 Say = Callable[[str], None]
 
 
@@ -140,13 +142,8 @@ class Binary(NamedTuple):
     """path (the user's own file), release or build."""
 
 
-class BinaryError(Exception):
-    """A program is not to be had, or not what it should be; `problem` and `remedy` are a sentence each."""
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(f"{problem}. {remedy}.")
-        self.problem = problem
-        self.remedy = remedy
+class BinaryError(ProSecoursError):
+    """A program is not to be had, or not what it should be."""
 
 
 class _Unavailable(Exception):
@@ -254,7 +251,7 @@ def _get(wanted: Artefact, cache: Path, path: Path, say: Say) -> Binary:
     )
 
 
-# -- the official release --------------------------------------------------------------------------
+# -- the official release -------------------------------------------------------------------------------
 
 
 def _from_release(wanted: Artefact, cache: Path, target: Path, say: Say) -> None:
@@ -275,7 +272,7 @@ def _from_release(wanted: Artefact, cache: Path, target: Path, say: Say) -> None
 def _download(url: str, target: Path, sha256: str) -> None:
     """Fetch `url` whole into `target`. A cut transfer goes on where it stopped, now or in a later run."""
     part = target.with_name(target.name + ".part")
-    for _ in range(ATTEMPTS):
+    for _unused in range(ATTEMPTS):
         start = part.stat().st_size if part.exists() else 0
         # The table above names the addresses: never user input.
         request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310
@@ -329,7 +326,7 @@ def _member(archive: Path, file_name: str) -> Iterator[IO[bytes]]:
             yield cast(IO[bytes], file)
 
 
-# -- a build of the pinned source ------------------------------------------------------------------
+# -- a build of the pinned source -----------------------------------------------------------------------
 
 
 def _from_source(wanted: Artefact, cache: Path, target: Path, say: Say) -> None:
@@ -401,7 +398,7 @@ def _run(command: list[str], environment: dict[str, str], folder: Path, say: Say
     return output
 
 
-# -- files -----------------------------------------------------------------------------------------
+# -- files ----------------------------------------------------------------------------------------------
 
 
 def file_sha256(path: Path) -> str:

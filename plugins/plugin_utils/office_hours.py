@@ -11,21 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
-from holidays import HolidayBase, country_holidays
+from .clock import PARIS
+from .libraries import from_pypi
+from .wording import show_day
 
-PARIS = ZoneInfo("Europe/Paris")
+with from_pypi():
+    from holidays import HolidayBase, country_holidays
+
+
 OPENS, CLOSES = time(8, 30), time(18)
 
-# In words of this module's own: Ansible sets the locale of the technician, and strftime would follow it.
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
-#: So many clients are named in a sentence; the others are counted.
 NAMED = 5
+"""So many clients are named in a sentence; the others are counted."""
 
 
 class Interval(NamedTuple):
@@ -69,13 +67,11 @@ def interval(day: date, alsace_moselle: bool = False) -> Interval | None:
     return Interval(datetime.combine(day, OPENS, PARIS), datetime.combine(day, CLOSES, PARIS))
 
 
-def is_open(now: datetime, alsace_moselle: bool = False) -> bool:
-    """Raises ValueError for a time without time zone, like all that follow."""
-    return closes_at(now, alsace_moselle) is not None
-
-
 def closes_at(now: datetime, alsace_moselle: bool = False) -> datetime | None:
-    """The end of the office hours in which `now` lies, None outside of them."""
+    """The end of the office hours in which `now` lies, None outside of them.
+
+    Raises ValueError for a time without time zone, like all that follow.
+    """
     now = _in_paris(now)
     hours = interval(now.date(), alsace_moselle)
     return hours.closes if hours and hours.opens <= now < hours.closes else None
@@ -98,7 +94,11 @@ def closed(now: datetime, alsace_moselle: bool = False) -> Closed | None:
     hours = interval(now.date(), alsace_moselle)
     if hours is None:
         name = holiday(now.date(), alsace_moselle)
-        why = f"{_day(now)} is a public holiday ({name})" if name else f"it is {_DAYS[now.weekday()]}"
+        why = (
+            f"{show_day(now, 'd MMMM')} is a public holiday ({name})"
+            if name
+            else f"it is {show_day(now, 'EEEE')}"
+        )
     elif now < hours.opens or now >= hours.closes:
         why = f"it is {now:%H:%M} in Paris"
     else:
@@ -152,11 +152,7 @@ def real_reason(text: str) -> str:
 def moment(at: datetime) -> str:
     """A time in English words: Tuesday 24 November 2026 at 08:30."""
     at = at.astimezone(PARIS)
-    return f"{_DAYS[at.weekday()]} {_day(at)} {at.year} at {at:%H:%M}"
-
-
-def _day(at: datetime) -> str:
-    return f"{at.day} {_MONTHS[at.month - 1]}"
+    return f"{show_day(at, 'EEEE d MMMM y')} at {at:%H:%M}"
 
 
 def _of(names: Sequence[str], of_all: int) -> str:

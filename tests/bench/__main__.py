@@ -26,10 +26,10 @@ from typing import Any
 
 import winrm
 import yaml
-from windows_lab.control import Control
-from windows_lab.inventory import read
 
 from bench import machines
+from windows_lab.control import Control
+from windows_lab.inventory import read
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "build" / "collections"))
@@ -75,7 +75,7 @@ def main() -> int:
     return 0
 
 
-# -- the measures -------------------------------------------------------------------------------------
+# -- the measures ---------------------------------------------------------------------------------------
 
 
 def _delivery() -> dict[str, Any]:
@@ -248,7 +248,7 @@ def _timed(playbook: Path, limit: str, *arguments: str, **environment: str) -> t
     return seconds, recap
 
 
-# -- the lab ------------------------------------------------------------------------------------------
+# -- the lab --------------------------------------------------------------------------------------------
 
 
 def _names() -> list[str]:
@@ -290,12 +290,15 @@ def _client(number: int, server: str) -> dict[str, Any]:
                 "email": "essai@banc.example",
                 "mobile": "06 12 34 56 78",
             },
-            "prosecours_repository_url": f"rest:https://127.0.0.1:191{number:02}/bench_{number:02}/",
-            # The same for all: the answers hold their hashes.
-            "prosecours_repository_password": "for-this-machine-only",
-            "prosecours_encryption_password": "another-for-this-machine-only",
+            "prosecours_repository_url": f"rest:https://127.0.0.1:191{number:02}/",
         },
-        "hosts": {server: {"ansible_host": f"127.0.9.{number}", **host}},
+        "hosts": {
+            server: {
+                "ansible_host": f"127.0.9.{number}",
+                **{f"prosecours_{kind}_password": f"{kind}-of-{server}" for kind in machines.SECRETS},
+                **host,
+            }
+        },
     }
 
 
@@ -342,7 +345,7 @@ def _play(playbook: Path, limit: str, *arguments: str, **environment: str) -> st
     return done.stdout.rpartition("PLAY RECAP")[2]
 
 
-# -- the report ---------------------------------------------------------------------------------------
+# -- the report -----------------------------------------------------------------------------------------
 
 
 def say(text: str) -> None:

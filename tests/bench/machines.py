@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -15,15 +16,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from windows_lab.machine import Process
-from windows_lab.resident import WineProcess
-from windows_lab.wine import WineMachine
+from windows_lab.machine.protocol import Process
+from windows_lab.machine.resident import WineProcess
+from windows_lab.server import WindowsServer
 
 RECORDING = (
     "PROSECOURS_BENCH_RECORDING"  # environment variable: the folder that Recorder fills and Replay reads
 )
 RECORDED = "bench-01"
 """The host that is recorded."""
+SECRETS = ("repository", "encryption")
+"""Kinds of passwords: those of a host are made of its name, and its answers hold their hashes."""
 SETTINGS = "settings"  # file of the recording: what of it is the recorded host's own
 NONCE = re.compile(r"##(\w+):")
 
@@ -87,7 +90,7 @@ class Swallow(Silent):
         return Answered(json.dumps(answer).encode(), b"", 0, after_input=True)
 
 
-class Recorder(WineMachine):
+class Recorder(WindowsServer):
     """A Wine machine whose outputs are kept, command line by command line."""
 
     def __init__(self, name: str, folder: Path, settings: dict[str, Any], users: dict[str, str]) -> None:
@@ -166,7 +169,8 @@ def _words(name: str, settings: dict[str, Any]) -> dict[str, str]:
     """What a host's output may hold of its name and its contract."""
     texts = {key: value for key, value in settings.items() if isinstance(value, str)}
     # restic's mark of the protocol is not part of the address that other programs are given.
-    return {"name": name, **{key: text.removeprefix("rest:") for key, text in texts.items()}}
+    hashes = {kind: hashlib.sha256(f"{kind}-of-{name}\r\n".encode()).hexdigest() for kind in SECRETS}
+    return {"name": name, **hashes, **{key: text.removeprefix("rest:") for key, text in texts.items()}}
 
 
 def _without_nonce(line: str) -> str:

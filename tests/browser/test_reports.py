@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -14,17 +14,17 @@ from typing import Any
 
 import pypdf
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils import (
-    client_report,
-    monitoring_mail,
-    monitoring_report,
-    restore,
-    restore_record,
-)
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.shape import read
+from ansible_collections.prosecours.backup.plugins.plugin_utils.documents import client_report
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring import mail as monitoring_mail
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring import report as monitoring_report
+from ansible_collections.prosecours.backup.plugins.plugin_utils.restore import record as restore_record
+from ansible_collections.prosecours.backup.plugins.plugin_utils.restore import run as restore
+from ansible_collections.prosecours.backup.plugins.plugin_utils.restore.record import Restored
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from unit.documents import fleet
-from unit.restore.test_restore import DONE, IN_PLACE, REQUEST, WELL
+from unit.restore.test_run import ENDED, IN_PLACE, REQUEST, WELL
 
 # Debian's, or the one that GitHub's Ubuntu machines have. Nothing is downloaded.
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
@@ -42,8 +42,8 @@ AXE_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa",
 def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """name -> a page. Few clients, each with another story: axe looks at every element."""
     folder = tmp_path_factory.mktemp("pages")
-    report = fleet.report(9)
-    report["clients"] = [report["clients"][number] for number in (0, 3, 5, 7)]
+    whole = fleet.typed(fleet.report(9))
+    report = replace(whole, clients=tuple(whole.clients[number] for number in (0, 3, 5, 7)))
     month = client_report.Month(date(2026, 10, 1))
     provider = {"applications": "iah@groupeisagri.example", "systems": "noc@groupeisagri.example"}
     plans, _ = client_report.plan(
@@ -51,8 +51,8 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     )
     message = monitoring_mail.announcement(report, ["noc@groupeisagri.example"])
     assert message is not None
-    restored = restore._report("srv", REQUEST, IN_PLACE, True, WELL, DONE)
-    record = restore_record.document(REQUEST, restored, "A. Technicien")
+    restored = restore._report("srv", REQUEST, IN_PLACE, True, WELL, ENDED)
+    record = restore_record.document(REQUEST, read(Restored, restored), "A. Technicien")
     texts = (monitoring_report.html(report), plans[0].html, message.html, record, plans[1].html)
     paths = {}
     for name, text in zip((*DOCUMENTS, "un client ordinaire"), texts, strict=True):
@@ -103,12 +103,12 @@ def view(browser: Browser, documents: dict[str, Path], name: str, size: tuple[in
     page.close()
 
 
-#: Elements that stick out of the window, but for those inside a part that scrolls by itself.
 STICKING_OUT = """() => [...document.querySelectorAll('body *')].filter(element => {
     const box = element.getBoundingClientRect();
     return box.width > 1 && box.right > document.documentElement.clientWidth + 0.5
         && !element.closest('.wide') && !element.closest('svg') && !element.closest('.spoken');
 }).map(element => element.outerHTML.slice(0, 120))"""
+"""Elements that stick out of the window, but for those inside a part that scrolls by itself."""
 SMALLEST = """() => Math.min(...[...document.querySelectorAll('body *')]
     .filter(element => [...element.childNodes].some(node => node.nodeType == 3 && node.data.trim()))
     .filter(element => !element.closest('svg') && element.getBoundingClientRect().height > 1)

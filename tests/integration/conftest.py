@@ -1,4 +1,4 @@
-"""One lab of its own for the tests of whole playbooks: one client, one server, addresses 127.0.5.x.
+"""One lab of its own for the tests of whole playbooks: one client, one server.
 
 The server is looked at through the lab, past WinRM and past the collection.
 """
@@ -7,74 +7,21 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
+from support import inventory
+from support.addresses import address
+from support.playbook import CHECKOUT, Played, command, play
+
 from windows_lab.cli import main as lab_cli
 from windows_lab.control import Control
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+__all__ = ["AGENT", "CHECKOUT", "Played", "Site", "farm"]
 AGENT = r"C:\Program Files\ProSecours"
-
-CLIENT = r"""
-prosecours_clients:
-  children:
-    {client}:
-      vars:
-        lab: "{{{{ lookup('ansible.builtin.env', 'PROSECOURS_LAB') }}}}"
-        prosecours_client_name: {client}
-        prosecours_reason: the lab keeps no office hours
-        prosecours_contract_reference: {reference}
-        prosecours_subscribed_gb: 10
-        prosecours_contact_main:
-          title: Mme
-          first_name: Jeanne
-          name: Martin
-          email: jeanne.martin@ferme.example.com
-          mobile: "06 12 34 56 78"
-        prosecours_repository_url: rest:https://{address}:8443/{client}/
-        prosecours_repository_username: {client}
-        prosecours_repository_password: repository-of-{client}
-        prosecours_encryption_password: encryption-of-{client}
-        prosecours_repository_ca: "{{{{ lookup('ansible.builtin.file', lab ~ '/ca.pem') }}}}"
-      hosts:
-        {host}:
-          ansible_host: {address}
-          ansible_connection: ansible.builtin.winrm
-          ansible_port: 5986
-          ansible_winrm_transport: ntlm
-          ansible_winrm_ca_trust_path: "{{{{ lab }}}}/ca.pem"
-          ansible_user: technicien
-          ansible_password: Mot2Passe
-          prosecours_root: 'D:\'
-          prosecours_software: [isa_sauvegarde_dossier, isapawp]
-          prosecours_office: ['D:\Bureautique\Élevage & Cultures (2026)']
-          lab_files:
-            'D:\isa_sauvegarde_dossier\a.txt': first
-            'D:\isapawp\b.txt': second
-            'D:\Bureautique\Élevage & Cultures (2026)\c.txt': third
-"""
-
-
-@dataclass(frozen=True)
-class Played:
-    """What one ansible-playbook run left: its exit code and all that it printed."""
-
-    code: int
-    output: str
-
-    @property
-    def recap(self) -> dict[str, int]:
-        """The counters of the last line of the recap (one host)."""
-        last = [line for line in self.output.splitlines() if "ok=" in line and "failed=" in line][-1]
-        pairs = (part.split("=") for part in last.split(":", 1)[1].split())
-        return {name: int(number) for name, number in pairs}
 
 
 @dataclass
@@ -85,6 +32,7 @@ class Site:
     inventory: Path
     host: str
     client: str
+    address: str
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -96,19 +44,10 @@ class Site:
 
     def play(self, playbook: str, *arguments: str, timeout: float = 300) -> Played:
         """Run a playbook of the collection on the site's inventory, as a technician does."""
-        done = subprocess.run(
-            self.command(playbook, *arguments),
-            cwd=CHECKOUT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Played(done.returncode, done.stdout + done.stderr)
+        return play(self.inventory, playbook, *arguments, environment=self.environment, timeout=timeout)
 
     def command(self, playbook: str, *arguments: str) -> list[str]:
-        return ["ansible-playbook", "-i", str(self.inventory), f"playbooks/{playbook}.yml", *arguments]
+        return command(self.inventory, playbook, *arguments)
 
     def run(self, line: str) -> tuple[int, str]:
         """Run one line on the server, past WinRM; the exit code and what it printed."""
@@ -144,28 +83,41 @@ class Site:
         return found
 
 
-def client_file(client: str, host: str, address: str, reference: str) -> str:
-    """The whole of one client's file."""
-    return dedent(CLIENT).format(client=client, host=host, address=address, reference=reference).lstrip()
+def farm(client: str, host: str, address: str, reference: str, **settings: Any) -> dict[str, Any]:
+    """The file of a client with one server on the lab; `settings` are the server's."""
+    server = {
+        "ansible_host": address,
+        "prosecours_root": "D:\\",
+        "prosecours_software": ["isa_sauvegarde_dossier", "isapawp"],
+        "prosecours_office": [r"D:\Bureautique\Élevage & Cultures (2026)"],
+        "lab_files": {
+            r"D:\isa_sauvegarde_dossier\a.txt": "first",
+            r"D:\isapawp\b.txt": "second",
+            r"D:\Bureautique\Élevage & Cultures (2026)\c.txt": "third",
+        },
+        **settings,
+    }
+    return inventory.client(
+        client,
+        f"rest:https://{address}:8443/",
+        {host: server},
+        **inventory.OVER_WINRM,
+        prosecours_contract_reference=reference,
+        prosecours_subscribed_gb=10,
+        prosecours_repository_ca=inventory.read_when_asked(inventory.LAB_CA),
+    )
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The lab, up; its server has the data of the perimeter and no agent."""
     folder = tmp_path_factory.mktemp("site")
-    inventory = folder / "inventory"
-    inventory.mkdir()
-    (inventory / "ferme.yml").write_text(
-        client_file("ferme_du_val", "val-srv", "127.0.5.11", "PS-2026-0500"), encoding="utf-8"
-    )
+    own = address()
+    inventory.write(folder / "inventory" / "ferme.yml", farm("ferme_du_val", "val-srv", own, "PS-2026-0500"))
     state = folder / "lab"
-    environment = os.environ | {
-        "PROSECOURS_LAB": str(state),
-        "ANSIBLE_NOCOLOR": "1",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
+    environment = os.environ | {"PROSECOURS_LAB": str(state), "ANSIBLE_NOCOLOR": "1"}
     os.environ["PROSECOURS_LAB"] = str(state)
-    made = Site(state, inventory, "val-srv", "ferme_du_val", environment)
+    made = Site(state, folder / "inventory", "val-srv", "ferme_du_val", own, environment)
     try:
         made.up()
         yield made

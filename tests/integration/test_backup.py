@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.addresses import address
+from support.inventory import write
 
-from .conftest import AGENT, Site, client_file
+from .conftest import AGENT, Site, farm
 
 pytestmark = pytest.mark.lab
 
@@ -67,14 +71,26 @@ def test_an_incomplete_backup_is_marked_in_the_repository(bare: Site) -> None:
     assert status(bare)["summary"]["files_unmodified"] > 0
 
 
+def test_a_restic_that_crashes_is_no_success(bare: Site, tmp_path: Path) -> None:
+    """Its exit code, 0xC0000005, is negative for cmd, and `if errorlevel 1` false."""
+    assert bare.play("deploy").code == 0
+    folder = bare.state / "hosts" / bare.host / "wine" / "drive_c" / "Program Files" / "ProSecours"
+    waiting = folder / "incomplete.txt"
+    waiting.write_text(f"{'a' * 64}\r\n", encoding="ascii")
+    crash = tmp_path / "restic.exe"
+    source = Path(__file__).with_name("crash.c")
+    subprocess.run(["x86_64-w64-mingw32-gcc", "-o", str(crash), str(source)], check=True)
+    shutil.copy(crash, folder / "restic.exe")
+    night(bare)
+    assert (status(bare)["exit_code"], status(bare)["summary"]) == (-1073741819, None)
+    assert waiting.exists(), "the mark was taken for sent"
+
+
 def test_a_backup_without_shadow_copies_is_called_degraded(site: Site) -> None:
     added = site.inventory / "sans_cliche.yml"
-    text = client_file("sans_cliche", "cliche-srv", "127.0.5.13", "PS-2026-0502")
-    added.write_text(
-        text.replace("          lab_files:", "          lab_shadow_copies: broken\n          lab_files:"),
-        encoding="utf-8",
-    )
-    other = Site(site.state, site.inventory, "cliche-srv", "sans_cliche", site.environment)
+    own = address()
+    write(added, farm("sans_cliche", "cliche-srv", own, "PS-2026-0502", lab_shadow_copies="broken"))
+    other = Site(site.state, site.inventory, "cliche-srv", "sans_cliche", own, site.environment)
     try:
         other.up()
         done = other.play("deploy", "--limit", "sans_cliche")
@@ -92,7 +108,7 @@ def test_a_deploy_that_meets_a_backup_says_so_or_waits(bare: Site, tmp_path: Pat
     slow = ("-e", '{"prosecours_upload_limit_kib": 64}')
     assert bare.play("deploy", *slow).code == 0
     data = bare.state / "hosts" / bare.host / "drives" / "D" / "isapawp" / "volume.bin"
-    data.write_bytes(os.urandom(1_500_000))  # over 20 seconds at 64 KiB/s
+    data.write_bytes(os.urandom(3_000_000))  # over 40 seconds at 64 KiB/s
     try:
         bare.expect(r"schtasks /run /tn \ProSecours\Sauvegarde")
         wait_until(lambda: bare.run(f'cd /d "{AGENT}" & echo 1 2>>backup.lock')[1].strip() != "1")

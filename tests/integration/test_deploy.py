@@ -12,12 +12,16 @@ import time
 from pathlib import Path
 
 import pytest
+from support.addresses import address
+from support.inventory import write
+from winrm.protocol import Protocol
 
-from .conftest import AGENT, CHECKOUT, Site, client_file
+from .conftest import AGENT, CHECKOUT, Site, farm
 
+NOBODY = address()  # listens there
 pytestmark = pytest.mark.lab
 
-SECRETS = ("repository-of-ferme_du_val", "encryption-of-ferme_du_val", "Mot2Passe")
+SECRETS = ("repository-of-val-srv", "encryption-of-val-srv", "Mot2Passe")
 
 
 def deployed(site: Site, *arguments: str) -> None:
@@ -107,7 +111,7 @@ def test_first_backup_at_once(bare: Site) -> None:
 
 def test_a_client_is_added_by_one_file(site: Site) -> None:
     added = site.inventory / "nouveau.yml"
-    added.write_text(client_file("ferme_neuve", "neuve-srv", "127.0.5.12", "PS-2026-0501"), encoding="utf-8")
+    write(added, farm("ferme_neuve", "neuve-srv", address(), "PS-2026-0501"))
     try:
         site.up()
         done = site.play("deploy", "--limit", "ferme_neuve")
@@ -117,14 +121,14 @@ def test_a_client_is_added_by_one_file(site: Site) -> None:
         added.unlink()
 
 
-# Faults: a clear sentence, nothing lost, and the next run converges -------------------------------------
+# -- faults: a clear sentence, nothing lost, and the next run converges ---------------------------------
 
 
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ({"ansible_host": "127.0.5.99"}, "No answer from 127.0.5.99 port 5986"),
-        ({"ansible_port": "5999"}, "No answer from 127.0.5.11 port 5999"),
+        ({"ansible_host": NOBODY}, f"No answer from {NOBODY} port 5986"),
+        ({"ansible_port": "5999"}, "No answer from {address} port 5999"),
         ({"ansible_password": "Faux"}, "refused the login"),
         ({"ansible_winrm_ca_trust_path": "/etc/ssl/certs/ca-certificates.crt"}, "certificate"),
     ],
@@ -134,7 +138,7 @@ def test_wrong_connection_is_one_sentence(bare: Site, override: dict[str, str], 
     extra = [word for item in override.items() for word in ("-e", "=".join(item))]
     failed = bare.play("deploy", *extra)
     assert failed.code != 0
-    assert says in re.sub(r"\s+", " ", failed.output)
+    assert says.format(address=bare.address) in re.sub(r"\s+", " ", failed.output)
     assert "Traceback" not in failed.output
     assert bare.counters()["refused_logins"] <= 1, "a refused login was tried again: that locks accounts"
     deployed(bare)
@@ -189,11 +193,40 @@ def test_ctrl_c_anywhere(bare: Site, at: float) -> None:
     time.sleep(at)
     os.killpg(process.pid, signal.SIGINT)  # not kill(1): some read "-1234" as -1, which is every process
     printed, _ = process.communicate(timeout=120)
-    assert "Traceback" not in printed
+    assert "Traceback" not in printed, printed
     deployed(bare)
 
 
-# The repository --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["staging", "staging-0a1b2c3d"])
+def test_a_command_that_never_ends_stands_in_no_deploys_way(bare: Site, name: str) -> None:
+    """What an interrupted deploy may leave: a cmd that waits for input for ever, in its staging folder."""
+    held = f"{AGENT}\\{name}"
+    bare.expect(f'mkdir "{held}"')
+    winrm = Protocol(
+        f"https://{bare.address}:5986/wsman",
+        transport="ntlm",
+        username="technicien",
+        password="Mot2Passe",
+        ca_trust_path=str(bare.state / "ca.pem"),
+    )
+    shell = winrm.open_shell()
+    winrm.run_command(shell, f'cd /d "{held}"&&tar -xzf -', console_mode_stdin=False)
+    deadline = time.monotonic() + 30
+    while bare.run(f'ren "{held}" "{name}"')[0] == 0:
+        assert time.monotonic() < deadline, "nothing holds the folder"
+        time.sleep(0.2)
+    deployed(bare)
+    assert bare.run(f'if not exist "{held}" (exit 1)')[0] == 0, "it was not held at all"
+    foretold = bare.play("deploy", "--check", "--diff")
+    assert changes(foretold.output) == []
+    winrm.close_shell(shell)
+    predicted, done = bare.play("deploy", "--check", "--diff"), bare.play("deploy", "--diff")
+    assert changes(predicted.output) == changes(done.output) == [f"{bare.host}: staging {held}"]
+    assert bare.run(f'if exist "{held}" (exit 1)')[0] == 0
+    deployed(bare)
+
+
+# -- the repository -------------------------------------------------------------------------------------
 
 
 def test_repository_down_then_up(bare: Site) -> None:
@@ -212,10 +245,10 @@ def test_full_repository_is_named(bare: Site) -> None:
     bare.wipe()
     bare.control.ask("repository", client=bare.client, order="limit", max_size=1)
     try:
-        shutil.rmtree(repository_data(bare) / bare.client)
+        shutil.rmtree(repository_data(bare) / bare.host)
         failed = bare.play("deploy")
         assert failed.code != 0
-        assert "507" in failed.output
+        assert " is full; " in re.sub(r"\s+", " ", failed.output)
     finally:
         bare.control.ask("repository", client=bare.client, order="limit", max_size=None)
     deployed(bare)
@@ -247,7 +280,7 @@ def repository_data(site: Site) -> Path:
 
 def test_a_deploy_lets_a_client_back_in_that_has_less_than_before(bare: Site, tmp_path: Path) -> None:
     """A repository host of its own; closed, as retention closes it over the subscribed volume (C15)."""
-    snapshots = tmp_path / "data" / bare.client / bare.client / "snapshots"
+    snapshots = tmp_path / "data" / bare.client / bare.host / "snapshots"
     state = tmp_path / "state" / bare.client
     for folder in (snapshots, state):
         folder.mkdir(parents=True)

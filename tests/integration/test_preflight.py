@@ -1,7 +1,7 @@
 """Preflight on lab servers: a good one, and one for each thing that may be wrong with a server or with its
 contract.
 
-The lab of this file has several servers of two clients, on 127.0.6.x.
+The lab of this file has several servers of two clients.
 """
 
 from __future__ import annotations
@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from support import inventory as inventories
+from support.addresses import address
+from support.playbook import Played, play
+
 from windows_lab.cli import main as lab_cli
 from windows_lab.control import Control
 
-from .conftest import AGENT, CHECKOUT, Played
+from .conftest import AGENT
 
 pytestmark = pytest.mark.lab
 
@@ -34,16 +36,16 @@ FILES = {
 }
 SIZES = {"isa_sauvegarde_dossier": (3, 41_934), "isagiwf_giw": (2, 1100), "office": (1, 7)}
 
-LAB = "lookup('ansible.builtin.env', 'PROSECOURS_LAB')"
 
-
+REPOSITORY = address()
+NO_REPOSITORY = f"rest:https://{REPOSITORY}:8799/"  # nothing listens at that port
 OF_SERVER = {"prosecours_root", "prosecours_office"}
 
 
-def server(number: int, **variables: Any) -> dict[str, Any]:
+def server(**variables: Any) -> dict[str, Any]:
     """The variables of one server."""
     return {
-        "ansible_host": f"127.0.6.{number}",
+        "ansible_host": address(),
         "prosecours_root": "D:\\",
         "prosecours_software": ["isa_sauvegarde_dossier", "isagiwf_giw"],
         "prosecours_office": ["D:\\Bureautique\\Élevage & Cultures (2026)"],
@@ -55,40 +57,27 @@ def server(number: int, **variables: Any) -> dict[str, Any]:
 
 def client(name: str, port: int, hosts: dict[str, Any], **variables: Any) -> dict[str, Any]:
     """One client file, as data."""
-    shared = {
-        "prosecours_client_name": name.capitalize(),
-        "prosecours_contract_reference": f"PS-2026-{port}",
-        "prosecours_subscribed_gb": 1,
-        "prosecours_contact_main": {
-            "title": "Mme",
-            "first_name": "Jeanne",
-            "name": "Martin",
-            "email": f"jeanne@{name}.example.com",
-            "mobile": "06 12 34 56 78",
+    return inventories.client(
+        name,
+        f"rest:https://{REPOSITORY}:{port}/",
+        hosts,
+        **{
+            **inventories.OVER_WINRM,
+            "prosecours_client_name": name.capitalize(),
+            "prosecours_contract_reference": f"PS-2026-{port}",
+            "prosecours_repository_ca": inventories.read_when_asked(inventories.LAB_CA),
+            **variables,
         },
-        "prosecours_repository_url": f"rest:https://127.0.6.1:{port}/{name}/",
-        "prosecours_repository_username": name,
-        "prosecours_repository_password": f"repository-of-{name}",
-        "prosecours_encryption_password": f"encryption-of-{name}",
-        "prosecours_repository_ca": f"{{{{ lookup('ansible.builtin.file', {LAB} ~ '/ca.pem') }}}}",
-        "ansible_connection": "ansible.builtin.winrm",
-        "ansible_port": 5986,
-        "ansible_winrm_transport": "ntlm",
-        "ansible_winrm_ca_trust_path": f"{{{{ {LAB} }}}}/ca.pem",
-        "ansible_user": "technicien",
-        "ansible_password": "Mot2Passe",
-        **variables,
-    }
-    return {"prosecours_clients": {"children": {name: {"vars": shared, "hosts": hosts}}}}
+    )
 
 
 # Every server of the first client has one trouble of its own; "bon" has none.
 SERVERS: dict[str, dict[str, Any]] = {
-    "bon": server(11),
-    "vieux": server(12, lab_windows="2012r2"),
-    "poste": server(13, lab_windows="10"),
-    "srv-2016": server(14, lab_windows="2016"),
-    "filtre": server(15, lab_elevated=False),
+    "bon": server(),
+    "vieux": server(lab_windows="2012r2"),
+    "poste": server(lab_windows="10"),
+    "srv-2016": server(lab_windows="2016"),
+    "filtre": server(lab_elevated=False),
 }
 
 
@@ -106,12 +95,10 @@ class Place:
         return Control(self.state)
 
     def play(self, *arguments: str, inventory: Path | None = None) -> Played:
-        done = subprocess.run(
-            ["ansible-playbook", "-i", str(inventory or self.inventory), "playbooks/preflight.yml",
-             "-e", f"prosecours_report_dir={self.reports}", *arguments],
-            cwd=CHECKOUT, env=self.environment, capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
-        return Played(done.returncode, done.stdout + done.stderr)
+        reports = ("-e", f"prosecours_report_dir={self.reports}")
+        return play(
+            inventory or self.inventory, "preflight", *reports, *arguments, environment=self.environment
+        )
 
     def report(self, host: str) -> dict[str, Any]:
         text = (self.reports / "preflight" / f"{host}.json").read_text(encoding="utf-8")
@@ -147,8 +134,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def write(inventory: Path, content: dict[str, Any]) -> Path:
-    inventory.mkdir(exist_ok=True)
-    (inventory / "essai.yml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    inventories.write(inventory / "essai.yml", content)
     return inventory
 
 
@@ -227,9 +213,12 @@ def test_nothing_is_changed_and_a_server_with_its_agent_is_asked_once(good: Plac
             {"prosecours_uplink_mbit": 0.000001, "prosecours_options": ["import"]},
             {"first_backup_import": "informs"},
         ),
-        ({"prosecours_repository_url": "rest:https://127.0.6.1:8799/essai/"}, {"repository_way": "blocks"}),
         (
-            {"prosecours_repository_url": "rest:https://depot.invalid:8701/essai/"},
+            {"prosecours_repository_url": NO_REPOSITORY},
+            {"repository_way": "blocks"},
+        ),
+        (
+            {"prosecours_repository_url": "rest:https://depot.invalid:8701/"},
             {"repository_way": "blocks"},
         ),
         ({"prosecours_repository_ca": ""}, {"repository_way": "blocks"}),
@@ -242,7 +231,7 @@ def test_each_fault_of_the_contract_or_the_way(
     of_server = {name: value for name, value in variables.items() if name in OF_SERVER}
     of_client = {name: value for name, value in variables.items() if name not in OF_SERVER}
     inventory = write(
-        tmp_path / "inventory", client("essai", 8701, {"bon": {**server(11), **of_server}}, **of_client)
+        tmp_path / "inventory", client("essai", 8701, {"bon": {**SERVERS["bon"], **of_server}}, **of_client)
     )
     played = good.play(inventory=inventory)
     found = good.findings("bon")
@@ -250,7 +239,7 @@ def test_each_fault_of_the_contract_or_the_way(
     assert found == expected, played.output
     assert (played.code != 0) == ("blocks" in expected.values()), played.output
     assert "Mot2Passe" not in played.output
-    assert "repository-of-essai" not in played.output
+    assert "repository-of-" not in played.output
 
 
 @pytest.mark.parametrize(
@@ -285,11 +274,11 @@ def test_wrong_password_of_the_repository_once_its_certificate_can_be_checked(
             "trust": "contract",
             "signed_in": True,
         }
-        wrong = client("essai", 8701, {"bon": server(11)}, prosecours_repository_password="wrong")
+        wrong = client("essai", 8701, {"bon": SERVERS["bon"]}, prosecours_repository_password="wrong")
         played = good.play(inventory=write(tmp_path / "inventory", wrong))
         assert good.findings("bon") == {"repository_answer": "blocks"}, played.output
         asked = (good.state / "hosts" / "bon" / "journal.jsonl").read_text(encoding="utf-8")
-        assert "repository-of-essai" not in asked
+        assert "repository-of-" not in asked
     finally:
         shutil.rmtree(folder)
     assert AGENT.endswith(folder.name)

@@ -18,9 +18,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
+from support.addresses import address
+from support.inventory import write
+
 from windows_lab.cli import main as lab_cli
 
-from .conftest import AGENT, Played, Site, client_file
+from . import conftest
+from .conftest import AGENT, Played, Site
 
 pytestmark = pytest.mark.lab
 
@@ -28,7 +32,7 @@ CLIENT, SERVER, OTHER = "ferme_du_lavoir", "lavoir-srv", "lavoir-sql"
 TASK = r"\ProSecours\Restauration"
 NOW = datetime.now(ZoneInfo("Europe/Paris"))
 TODAY, YESTERDAY = f"{NOW:%Y-%m-%d}", f"{NOW - timedelta(days=1):%Y-%m-%d}"
-SECRETS = (f"repository-of-{CLIENT}", f"encryption-of-{CLIENT}", "Mot2Passe")
+SECRETS = ("repository-of-", "encryption-of-", "Mot2Passe")
 
 
 class Farm(Site):
@@ -81,22 +85,21 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     """Two servers with an agent each, and one backup of both."""
     folder = tmp_path_factory.mktemp("restore")
     inventory, state = folder / "inventory", folder / "lab"
-    inventory.mkdir()
-    first = yaml.safe_load(client_file(CLIENT, SERVER, "127.0.36.11", "PS-2026-0361"))
+    own = address()
+    first = conftest.farm(CLIENT, SERVER, own, "PS-2026-0361")
     hosts = first["prosecours_clients"]["children"][CLIENT]["hosts"]
     hosts[OTHER] = {
         **hosts[SERVER],
-        "ansible_host": "127.0.36.12",
+        "ansible_host": address(),
         "lab_files": {r"D:\isapawp\sql.txt": "sql"},
     }
-    (inventory / "lavoir.yml").write_text(yaml.safe_dump(first, allow_unicode=True), encoding="utf-8")
+    write(inventory / "lavoir.yml", first)
     environment = os.environ | {
         "PROSECOURS_LAB": str(state),
         "PROSECOURS_JOURNAL": str(folder / "journal.jsonl"),
         "ANSIBLE_NOCOLOR": "1",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    made = Farm(state, inventory, SERVER, CLIENT, environment)
+    made = Farm(state, inventory, SERVER, CLIENT, own, environment)
     made.reports = folder / "reports"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PROSECOURS_LAB", str(state))
@@ -112,19 +115,15 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
             lab_cli(["down", "--state", str(state)])
 
 
-def flat(played: Played) -> str:
-    return re.sub(r"\s+", " ", played.output)
-
-
 def refused(played: Played, says: str) -> None:
     """A failure in one sentence, without a traceback or a secret."""
     assert played.code != 0, played.output
-    assert says in flat(played), played.output
+    assert says in played.text, played.output
     assert "Traceback" not in played.output
     assert not [secret for secret in SECRETS if secret in played.output]
 
 
-# Refused before anything is done ---------------------------------------------------------------------------
+# -- refused before anything is done --------------------------------------------------------------------
 
 
 def test_all_that_is_wrong_with_a_request_is_said_at_once(farm: Farm) -> None:
@@ -137,7 +136,7 @@ def test_all_that_is_wrong_with_a_request_is_said_at_once(farm: Farm) -> None:
         "The main backup has not failed",
         "lies outside the perimeter of lavoir-srv",
     ):
-        assert says in flat(played), played.output
+        assert says in played.text, played.output
 
 
 @pytest.mark.parametrize(
@@ -156,9 +155,8 @@ def test_what_only_the_server_can_tell(farm: Farm, wanted: dict[str, Any], says:
 
 
 def test_a_server_that_is_down(farm: Farm) -> None:
-    refused(
-        farm.play("restore", *farm.request("-e", "ansible_port=5999")), "no answer from 127.0.36.11 port 5999"
-    )
+    played = farm.play("restore", *farm.request("-e", "ansible_port=5999"))
+    refused(played, f"no answer from {farm.address} port 5999")
 
 
 def test_no_agent_yet(farm: Farm) -> None:
@@ -166,7 +164,7 @@ def test_no_agent_yet(farm: Farm) -> None:
     refused(farm.play("restore", *farm.request("-e", wrong)), r"no agent is deployed in C:\Nowhere")
 
 
-# On the way ------------------------------------------------------------------------------------------------
+# -- on the way -----------------------------------------------------------------------------------------
 
 
 def test_an_incomplete_version_is_passed_over(farm: Farm) -> None:
@@ -177,9 +175,9 @@ def test_an_incomplete_version_is_passed_over(farm: Farm) -> None:
     farm.expect(f"{restic} backup --host {SERVER} --tag incomplete={newest} status.json")
     shown = farm.play("restore", *farm.request("--check"))
     assert shown.code == 0, shown.output
-    assert "(passed over, incomplete: " in flat(shown)
+    assert "(passed over, incomplete: " in shown.text
     taken = farm.play("restore", *farm.request("--check", accept_incomplete=True))
-    assert "the newest version, an incomplete one, up to then" in flat(taken)
+    assert "the newest version, an incomplete one, up to then" in taken.text
 
 
 def test_a_cut_connection_does_not_stop_a_restore_and_the_next_run_joins_it(farm: Farm) -> None:
@@ -232,7 +230,7 @@ def test_a_file_that_is_in_use_is_named_and_the_next_run_restores_it(farm: Farm)
             r"(for /l %i in (1,1,3000) do @if not exist D:\enough.txt ping -n 2 127.0.0.1 >nul)"
             r" >>D:\isapawp\b.txt",
         ],
-        env=farm.environment | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        env=farm.environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.DEVNULL,
     )
     try:
@@ -244,7 +242,7 @@ def test_a_file_that_is_in_use_is_named_and_the_next_run_restores_it(farm: Farm)
         enough.touch()
         holder.wait(timeout=60)
     refused(failed, "not everything could be restored")
-    assert "b.txt" in flat(failed)
+    assert "b.txt" in failed.text
     assert live.read_bytes() == changed
     (kept,) = set(farm.drive().glob("Restauration/avant */D/isapawp/b.txt")) - before
     assert kept.read_bytes() == changed
@@ -269,10 +267,19 @@ def test_a_report_folder_that_cannot_be_written(farm: Farm, tmp_path: Path) -> N
     assert again.recap["failed"] == 0
 
 
-# Looking for an item ---------------------------------------------------------------------------------------
+# -- looking for an item --------------------------------------------------------------------------------
 
 
-def test_an_item_is_found_in_all_versions_also_when_a_server_is_down(farm: Farm) -> None:
+def lent(farm: Farm, host: str) -> list[Path]:
+    """What opens another server's repository, on the disk of a server: past Windows and the collection."""
+    agent = farm.state / "hosts" / host / "wine/drive_c/Program Files/ProSecours"
+    small = [path for path in agent.rglob("*") if path.is_file() and path.stat().st_size < 1000]
+    foreign = "-of-" + (SERVER if host == OTHER else OTHER)
+    return [*agent.rglob("access"), *(path for path in small if foreign.encode() in path.read_bytes())]
+
+
+def test_an_item_is_found_in_all_versions_also_when_its_server_is_down(farm: Farm) -> None:
+    """Each looks through its own; of one that is down another one does, and keeps nothing of its access."""
     settings = {
         "prosecours_find_client": CLIENT,
         "prosecours_find_name": "C.TXT",
@@ -284,11 +291,41 @@ def test_an_item_is_found_in_all_versions_also_when_a_server_is_down(farm: Farm)
     down["prosecours_clients"]["children"][CLIENT]["hosts"][SERVER]["ansible_port"] = 5999
     inventory.write_text(yaml.safe_dump(down, allow_unicode=True), encoding="utf-8")
     try:
+        silent = farm.play("find", "-e", json.dumps(settings))
+        assert silent.code != 0, silent.output
+        assert (farm.reports / "find" / f"{OTHER}.json").exists(), silent.output
+        settings |= {"prosecours_find_server": SERVER, "prosecours_find_on": OTHER}
         found = farm.play("find", "-e", json.dumps(settings))
     finally:
         inventory.write_text(text, encoding="utf-8")
     assert found.code == 0, found.output
-    assert r"lavoir-srv D:\Bureautique\Élevage & Cultures (2026)\c.txt" in flat(found)
-    assert re.search(rf"changed {TODAY} \d\d:\d\d +5 bytes +version of {TODAY}", found.output), found.output
-    kept = json.loads((farm.reports / "find" / f"{CLIENT}.json").read_text(encoding="utf-8"))
+    assert not [secret for secret in SECRETS if secret in found.output]
+    assert r"lavoir-srv D:\Bureautique\Élevage & Cultures (2026)\c.txt" in found.text
+    assert re.search(rf"changed {TODAY} \d\d:\d\d +5 B +version of {TODAY}", found.output), found.output
+    kept = json.loads((farm.reports / "find" / f"{SERVER}.json").read_text(encoding="utf-8"))
     assert {(entry["server"], entry["size"], entry["complete"]) for entry in kept} == {(SERVER, 5, True)}
+    assert lent(farm, OTHER) == []
+
+
+def test_another_server_s_data_open_only_while_they_are_restored(farm: Farm) -> None:
+    """On the other one; beside it lies what a run that was killed has left."""
+    agent = farm.state / "hosts" / OTHER / "wine/drive_c/Program Files/ProSecours"
+    old = agent / "restore" / "0123456789ab" / "access"
+    old.mkdir(parents=True)
+    (old / "password.txt").write_text("what a kill has left")
+    wanted = {"items": [r"D:\isapawp"], "target": {"server": OTHER, "folder": r"D:\Retour"}}
+    arguments = farm.request(**wanted)
+    foretold = farm.play("restore", "--check", *arguments)
+    assert foretold.code == 0, foretold.output
+    assert lent(farm, OTHER) == []
+    done = farm.play("restore", *arguments)
+    assert done.code == 0, done.output
+    assert not [secret for secret in SECRETS if secret in done.output + foretold.output]
+    assert [path.read_text() for path in (farm.drive(OTHER) / "Retour").rglob("b.txt")] == ["second"]
+    assert lent(farm, OTHER) == []
+
+    # A kill in the middle, and nobody who runs a restore there again: the night's backup takes it away.
+    old.mkdir(parents=True)
+    (old / "password.txt").write_text("what a kill has left")
+    farm.control.ask("clock", host=None, advance=86400.0, to=None)
+    assert lent(farm, OTHER) == []

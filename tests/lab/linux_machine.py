@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from windows_lab.authentication import Accounts
 from windows_lab.certificates import Authority
-from windows_lab.faults import Faults
-from windows_lab.journal import Journal
-from windows_lab.shells import Limits, Shells
-from windows_lab.wsman import Host, Listener
+from windows_lab.winrm.authentication import Accounts
+from windows_lab.winrm.faults import Faults
+from windows_lab.winrm.journal import Journal
+from windows_lab.winrm.shells import Limits, Shells
+from windows_lab.winrm.wsman import Host, Listener
 
 USER, PASSWORD = "Administrateur", "mot:de passe é!"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import shutil
@@ -11,23 +10,26 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import requests
 from lab.linux_machine import LinuxMachine
-from windows_lab import LabError, daemon, inventory
+from support.addresses import address
+
+from windows_lab import daemon, inventory
 from windows_lab.control import Control, running_pid
+from windows_lab.errors import LabError
 from windows_lab.inventory import HostSpec, Plan, RepositorySpec
 from windows_lab.lab import Lab
 from windows_lab.repository import find_program
 
 TESTS = Path(__file__).resolve().parents[1]
+PACKAGES = f"{TESTS.parent}{os.pathsep}{TESTS}"
 MACHINE = "lab.linux_machine:LinuxMachine"
-# A block of loopback addresses of its own for each test and process: labs run side by side.
-_blocks = itertools.count(os.getpid() * 8)
 
 CLIENT = """\
 prosecours_clients:
@@ -35,8 +37,7 @@ prosecours_clients:
     {client}:
       vars:
         prosecours_root: 'D:\\'
-        prosecours_repository_url: rest:https://127.0.0.1:{port}/{client}/
-        prosecours_repository_username: {client}
+        prosecours_repository_url: rest:https://127.0.0.1:{port}/
         prosecours_repository_password: "{{{{ 'dep' ~ 'ot' }}}}"
         prosecours_repository_ca: "{{{{ lookup('ansible.builtin.file', '/nulle/part.pem') }}}}"
         prosecours_encryption_password: never to be seen
@@ -54,7 +55,7 @@ class Tool:
     """One lab: its state folder, its inventory, its addresses."""
 
     folder: Path
-    block: int
+    addresses: dict[int, str] = field(default_factory=lambda: defaultdict(address))
 
     @property
     def state(self) -> Path:
@@ -65,7 +66,8 @@ class Tool:
         return Control(self.state)
 
     def address(self, number: int) -> str:
-        return f"127.{100 + self.block // 250 % 100}.{self.block % 250 + 1}.{number}"
+        """Of the server of that number: of this lab alone."""
+        return self.addresses[number]
 
     def write(self, client: str, number: int, **changes: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -86,7 +88,7 @@ class Tool:
             str(self.state),
             *arguments[1:],
         ]
-        variables = {**os.environ, "PYTHONPATH": str(TESTS), "LAB_TEST_SECRET": "mot:de passe", **environment}
+        variables = {**os.environ, "PYTHONPATH": PACKAGES, "LAB_TEST_SECRET": "mot:de passe", **environment}
         return subprocess.run(
             command, env=variables, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
         )
@@ -105,7 +107,7 @@ class Tool:
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Tool]:
     find_program()  # says what to do where there is no rest-server
-    tool = Tool(tmp_path, next(_blocks))
+    tool = Tool(tmp_path)
     yield tool
     tool.run("down")
 
@@ -258,13 +260,13 @@ def test_a_repository_is_tls_private_append_only_and_can_be_stopped(lab: Tool) -
     lab.write("ferme", 1)
     lab.up()
     (server,) = lab.control.ask("status")["repositories"]
-    url = server["url"].removeprefix("rest:")
+    url = server["url"].removeprefix("rest:") + "ferme-srv/"
 
     def ask(method: str, address: str, password: str = "depot", data: bytes = b"") -> int:
         return requests.request(
             method,
             address,
-            auth=("ferme", password),
+            auth=("ferme-srv", password),
             data=data,
             verify=str(lab.state / "ca.pem"),
             timeout=5,
@@ -272,7 +274,7 @@ def test_a_repository_is_tls_private_append_only_and_can_be_stopped(lab: Tool) -
 
     assert ask("POST", url + "?create=true") == 200
     assert ask("GET", url, "faux") == 401
-    assert ask("GET", url.replace("/ferme/", "/autre/")) == 401
+    assert ask("GET", url.replace("/ferme-srv/", "/autre/")) == 401
     assert ask("POST", url + "config", data=b"1") == 200
     assert ask("DELETE", url + "config") == 403
     lab.run("repository", "ferme", "limit", "--max-size", "1")
@@ -287,7 +289,7 @@ def test_a_repository_is_tls_private_append_only_and_can_be_stopped(lab: Tool) -
     assert "no repository of inconnu" in said(lab.run("repository", "inconnu", "stop"))
 
 
-# What cannot be started: one sentence each, exit code 1
+# -- what cannot be started: one sentence each, exit code 1 ---------------------------------------------
 
 
 def test_an_address_that_is_taken(lab: Tool) -> None:
@@ -320,8 +322,8 @@ def test_no_inventory(lab: Tool) -> None:
     [
         ("ansible_user: Administrateur", "autre: 1", "ferme-srv: the inventory lacks ansible_user"),
         ("ansible_host: 127", "ansible_host: 10", "only plays hosts on loopback addresses"),
-        ("rest:https://", "https://", "is not rest:https://host:port/client/"),
-        ("prosecours_repository_username: ferme", "autre: 1", "prosecours_repository_username"),
+        ("rest:https://", "https://", "is not rest:https://host:port/"),
+        ("prosecours_repository_password: ", "autre: ", "prosecours_repository_password"),
         ("'dep' ~ 'ot'", "inconnue", "ferme-srv"),
         ("prosecours_clients:", "autres:", "no host in group prosecours_clients"),
         ("prosecours_clients:", "prosecours_clients: [", "The inventory cannot be read"),
@@ -351,7 +353,7 @@ def test_the_inventory_is_resolved_and_secrets_stay_where_they_belong(
     assert host.settings["prosecours_root"] == "D:\\"
     assert not any("password" in key for key in host.settings)
     assert plan.repositories == [
-        RepositorySpec("ferme", "127.0.0.1", plan.repositories[0].port, "ferme", "depot")
+        RepositorySpec("ferme", "127.0.0.1", plan.repositories[0].port, {"ferme-srv": "depot"})
     ]
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
 

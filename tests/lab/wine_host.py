@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from windows_lab.wine import WineMachine
+from windows_lab.server import WindowsServer
 
 LIMIT = 60.0  # seconds for one command
 
@@ -25,7 +25,7 @@ class Answer(NamedTuple):
 
 
 def run(
-    machine: WineMachine, line: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
+    machine: WindowsServer, line: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
 ) -> Answer:
     """Runs ``cmd.exe /c <line>`` to its end."""
     process = machine.start(line, None, environment or {})

@@ -24,6 +24,11 @@ def machine() -> Any:
     return testinfra.get_host("local://")
 
 
+def server_of(client: str) -> str:
+    """The one server of a client."""
+    return f"{client.replace('_', '-')}-srv"
+
+
 def process(machine: Any, client: str) -> Any:
     """The one rest-server of a client."""
     running = machine.process.filter(comm="rest-server")
@@ -39,23 +44,23 @@ def test_each_client_has_a_process_of_its_own(machine: Any, client: str, port: i
         assert machine.check_output("stat -c %%U /proc/%s", str(found.pid)) == f"ps-{client}"
     for flag in ("--append-only", "--private-repos", "--tls ", f"--max-size {limit}"):
         assert flag in found.args
-    assert machine.socket(f"tcp://127.0.7.1:{port}").is_listening
-    assert f"repository-of-{client}" not in found.args
+    assert machine.socket(f"tcp://{os.environ['PROSECOURS_NETWORK']}.1:{port}").is_listening
+    assert f"repository-of-{server_of(client)}" not in found.args
 
 
 @pytest.mark.parametrize(("client", "port", "limit"), CLIENTS)
 def test_nobody_else_reads_its_files(machine: Any, client: str, port: int, limit: str) -> None:
     folder, config = machine.file(f"{DEPOT}/data/{client}"), f"{DEPOT}/config/{client}"
-    assert folder.mode == 0o700
+    assert folder.mode == (0o750 if AS_ROOT else 0o700)
     password = machine.file(f"{config}/htpasswd")
-    assert re.fullmatch(rf"{client}:\$2b\$10\$[./A-Za-z0-9]{{53}}\n", password.content_string)
+    assert re.fullmatch(rf"{server_of(client)}:\$2b\$10\$[./A-Za-z0-9]{{53}}\n", password.content_string)
     for name in ("htpasswd", "tls.key"):
         file = machine.file(f"{config}/{name}")
         assert file.mode == (0o640 if AS_ROOT else 0o600)
         if AS_ROOT:
             assert (file.user, file.group) == ("root", f"ps-{client}")
-    if AS_ROOT:
-        assert folder.user == f"ps-{client}"
+    if AS_ROOT:  # no instance makes a folder beside those of its servers
+        assert (folder.user, folder.group) == ("root", f"ps-{client}")
     assert machine.file(f"{DEPOT}/config/.authority/ca.key").mode == 0o600
 
 
@@ -63,28 +68,26 @@ def test_a_client_backs_up_and_cannot_take_back(servers: dict[str, Server], tmp_
     """With the authority that the role kept on the controller: REQUESTS_CA_BUNDLE is that file."""
     (tmp_path / "accounts").write_text("accounts", encoding="utf-8")
     for server in servers.values():
-        repository = Repository(server.variables)
-        if not (DEPOT / "data" / server.variables["prosecours_repository_username"]).is_dir():
+        repository = Repository(server.name, server.variables)
+        if not (DEPOT / "data" / server.variables["prosecours_client_name"]).is_dir():
             pytest.fail("no folder for the client")
         repository.run("init")
         repository.run("backup", str(tmp_path))
         (snapshot,) = repository.snapshots()
-        login = tuple(server.variables[f"prosecours_repository_{name}"] for name in ("username", "password"))
-        refused = requests.delete(
-            f"{repository.address()}snapshots/{snapshot['id']}", auth=(login[0], login[1]), timeout=10
-        )
+        login = (server.name, server.variables["prosecours_repository_password"])
+        refused = requests.delete(f"{repository.address()}snapshots/{snapshot['id']}", auth=login, timeout=10)
         assert refused.status_code == 403
         repository.run("check", "--read-data")
         assert repository.snapshots() == [snapshot]
 
 
 def test_a_client_reads_no_other_client(servers: dict[str, Server]) -> None:
-    first, second = (server.variables for server in servers.values())
-    login = (first["prosecours_repository_username"], first["prosecours_repository_password"])
+    first, second = servers.values()
+    login = (first.name, first.variables["prosecours_repository_password"])
     for path in ("config", "keys/", "snapshots/"):
-        for base in (Repository(first).address(), Repository(second).address()):
-            root = base.rsplit("/", 2)[0]
-            url = f"{root}/{second['prosecours_repository_username']}/{path}"
+        for base in (first, second):
+            root = base.variables["prosecours_repository_url"].removeprefix("rest:")
+            url = f"{root}{second.name}/{path}"
             assert requests.get(url, auth=login, timeout=10).status_code == 401
 
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import signal
 import subprocess
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -161,7 +163,21 @@ def test_in_place_keeps_what_was_there(original: Tree) -> None:
     assert tree(kept / "D" / OFFICE) == damage
 
 
-def test_an_interrupted_restore_goes_on(original: Tree, servers: dict[str, Server]) -> None:
+def killed(drive_c: Path, *programs: str) -> int:
+    """End a host's processes that have one of these on their command line; how many there were."""
+    prefix, found = f"WINEPREFIX={drive_c.parent}".encode(), []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            line = (process / "cmdline").read_text("utf-8", "replace")
+            if any(name in line for name in programs):
+                found += [int(process.name)] * (prefix in (process / "environ").read_bytes().split(b"\0"))
+    for number in found:
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+    return len(found)
+
+
+def test_an_interrupted_restore_goes_on(original: Tree) -> None:
     file = request("interrupted", items=[r"D:\isa_sauvegarde_dossier"])
     before = set(fresh(SERVER))
     logs = drive(SERVER).parent.parent / "wine/drive_c/Program Files/ProSecours/restore"
@@ -180,8 +196,9 @@ def test_an_interrupted_restore_goes_on(original: Tree, servers: dict[str, Serve
         assert slowly.poll() is None, slowly.communicate()[0]
         assert time.monotonic() < deadline, "the restore did not begin"
         time.sleep(0.2)
-    # As when the server is switched off: the task ends with all that it started.
-    servers[SERVER].expect(f'schtasks /end /tn "{TASK}"')
+    # As when the server is switched off: schtasks /end would end the first process only, and the restore goes
+    # on to its end. Not by name: the question that the playbook asks at this moment is a cmd.exe too.
+    assert killed(logs.parents[2], "restore.cmd", "restic.exe") >= 3
     said = re.sub(r"\s+", " ", slowly.communicate(timeout=120)[0])
     assert slowly.returncode != 0, said
     assert "the restore was interrupted on the server" in said

@@ -10,14 +10,22 @@ from pathlib import Path
 import pytest
 
 DEPOT = Path(os.environ["PROSECOURS_DEPOT"])
-# The last backup is of Tuesday 3 February. D-6 ... D, and of D-13 ... D-7 the one that serves the longest.
-PROMISED = [f"2026-01-{day}" for day in (21, 28, 29, 30, 31)] + [f"2026-02-0{day}" for day in (1, 2, 3)]
+# The first backup is of Monday 19 January, the last of Tuesday 3 February. D-6 ... D, and of the two weeks
+# before those that serve the longest.
+PROMISED = [f"2026-01-{day}" for day in (19, 21, 28, 29, 30, 31)]
+PROMISED += [f"2026-02-0{day}" for day in (1, 2, 3)]
+
+
+def server_of(client: str) -> str:
+    """The one server of a client."""
+    return f"{client.replace('_', '-')}-srv"
 
 
 def restic(client: str, *arguments: str) -> str:
+    server = server_of(client)
     done = subprocess.run(
-        [DEPOT / "bin" / "restic", "--repo", DEPOT / "data" / client / client, "--no-cache", *arguments],
-        env={**os.environ, "RESTIC_PASSWORD": f"encryption-of-{client}"},
+        [DEPOT / "bin" / "restic", "--repo", DEPOT / "data" / client / server, "--no-cache", *arguments],
+        env={**os.environ, "RESTIC_PASSWORD": f"encryption-of-{server}"},
         capture_output=True,
         text=True,
         check=False,
@@ -60,7 +68,7 @@ def test_the_report_names_what_was_set_aside() -> None:
 
 @pytest.mark.parametrize("client", ["gaec_des_saules", "earl_du_gue"])
 def test_checks_and_drills_went_well_and_left_no_file(client: str) -> None:
-    state = DEPOT / "state" / client
+    state = DEPOT / "state" / client / server_of(client)
     checks = json.loads((state / "check.json").read_text())["results"]
     assert checks
     assert all(one["ok"] for one in checks)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 DEPOT = Path(os.environ["PROSECOURS_DEPOT"])
+ADDRESS = f"{os.environ['PROSECOURS_NETWORK']}.1"
 CHECKOUT = Path(__file__).resolve().parents[3]
 OVER = "ferme_a_110"
 PORTS = {"ferme_a_70": 28901, "ferme_a_85": 28902, "ferme_a_97": 28903, OVER: 28904}
@@ -25,15 +26,15 @@ def report(client: str) -> dict[str, Any]:
 
 def restic(client: str, *arguments: str) -> subprocess.Popen[str]:
     """The client's own, through rest-server; it takes what it is refused for an outage and tries on."""
-    host = ["--host", f"{client.replace('_', '-')}-srv"] if arguments[0] == "backup" else []
+    server = f"{client.replace('_', '-')}-srv"
     return subprocess.Popen(
-        ["restic", "--no-cache", *arguments, *host],
+        ["restic", "--no-cache", *arguments],
         env=os.environ
         | {
-            "RESTIC_REPOSITORY": f"rest:https://127.0.31.7:{PORTS[client]}/{client}/",
-            "RESTIC_PASSWORD": f"encryption-of-{client}",
-            "RESTIC_REST_USERNAME": client,
-            "RESTIC_REST_PASSWORD": f"repository-of-{client}",
+            "RESTIC_REPOSITORY": f"rest:https://{ADDRESS}:{PORTS[client]}/{server}/",
+            "RESTIC_PASSWORD": f"encryption-of-{server}",
+            "RESTIC_REST_USERNAME": server,
+            "RESTIC_REST_PASSWORD": f"repository-of-{server}",
             "RESTIC_CACERT": os.environ["REQUESTS_CA_BUNDLE"],
         },
         stdout=subprocess.PIPE,
@@ -94,7 +95,7 @@ def test_each_threshold_is_told(client: str, threshold: int, closed: bool) -> No
         threshold,
         closed,
     )
-    # 10 MB a day, by the week that the scenario has written down.
+    # 10 MB a day, by the two weeks that the scenario has written down.
     days = {"ferme_a_70": 30, "ferme_a_85": 15, "ferme_a_97": 3, OVER: 0}[client]
     full = date.fromisoformat(found["full_on"])
     assert abs(full - date.today() - timedelta(days=days)) <= timedelta(days=1)

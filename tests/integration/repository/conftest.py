@@ -1,6 +1,6 @@
 """Repository hosts on this machine: the role runs over ansible_connection=local, in folders of its own.
 
-Listens at 127.0.6.1 only. Where the tests run as root each client has its own system user, as on a real host.
+Where the tests run as root each client has its own system user, as on a real host.
 """
 
 from __future__ import annotations
@@ -17,101 +17,32 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils import binaries
+from support import inventory
+from support.addresses import address
+from support.playbook import Played, play
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-ADDRESS = "127.0.6.1"
+ADDRESS = address()
+TWO = "ferme_du_val"
+"""The client that has two servers."""
 SUPERVISORCTL = Path(sys.executable).with_name("supervisorctl")
-
-HOSTS = """
-prosecours_repositories:
-  hosts:
-    depot:
-  vars:
-    ansible_connection: local
-    ansible_python_interpreter: "{{{{ ansible_playbook_python }}}}"
-    ansible_become: {root}
-    prosecours_repository_data: {folder}/data
-    prosecours_repository_config: {folder}/config
-    prosecours_repository_program: {folder}/bin/rest-server
-    prosecours_repository_address: {address}
-    prosecours_repository_packages: []
-    prosecours_repository_supervisord: {supervisord}
-    prosecours_repository_ca_file: {folder}/ca.pem
-"""
-
-#: A second host, with a disk of its own.
-WEST = """
-prosecours_repositories:
-  hosts:
-    west:
-      prosecours_repository_data: {folder}/west/data
-      prosecours_repository_config: {folder}/west/config
-      prosecours_repository_ca_file: {folder}/west/ca.pem
-"""
-
-CLIENT = r"""
-prosecours_clients:
-  children:
-    {name}:
-      vars:
-        prosecours_client_name: {name}
-        prosecours_contract_reference: contract-of-{name}
-        prosecours_subscribed_gb: {subscribed_gb}
-        prosecours_contact_main:
-          title: M.
-          first_name: Jean
-          name: Martin
-          email: jean.martin@ferme.example.com
-          mobile: "06 12 34 56 78"
-        prosecours_repository_url: rest:https://{address}:{port}/{name}/
-        prosecours_repository_username: {name}
-        prosecours_repository_password: {password}
-        prosecours_encryption_password: {encryption}
-        prosecours_repository_host: {host}
-        prosecours_repository_ca: >-
-          {{{{ lookup('ansible.builtin.file', '{folder}/ca.pem', errors='ignore') }}}}
-      hosts:
-        {name}-srv:
-          prosecours_root: 'D:\'
-          prosecours_software: [isapawp]
-"""
 
 
 @dataclass(frozen=True)
 class Client:
-    """What lies on a client's server: all that an attacker there has."""
+    """What lies on a server of a client: all that an attacker there has."""
 
     name: str
     port: int
     password: str
     encryption: str
+    server: str
 
     @property
     def url(self) -> str:
-        return f"https://{ADDRESS}:{self.port}/{self.name}/"
-
-
-@dataclass(frozen=True)
-class Played:
-    """What one ansible-playbook run left: its exit code and all that it printed."""
-
-    code: int
-    output: str
-
-    @property
-    def changed(self) -> int:
-        line = next(line for line in self.output.splitlines() if line.startswith("depot ") and "ok=" in line)
-        return int(line.split("changed=")[1].split()[0])
-
-    @property
-    def changes(self) -> list[str]:
-        """The headers of the diff, in order: what was, or would be, changed."""
-        head = "--- before: "
-        return [line.removeprefix(head) for line in self.output.splitlines() if line.startswith(head)]
+        return f"https://{ADDRESS}:{self.port}/{self.server}/"
 
 
 @dataclass
@@ -137,49 +68,53 @@ class Depot:
         """Write (or write anew) a client's file; the port stays."""
         known = self.clients.get(name)
         port = port or (known.port if known else free_port())
-        client = Client(name, port, password or f"repository-of-{name}", f"encryption-of-{name}")
-        text = (
-            dedent(CLIENT)
-            .lstrip()
-            .format(
-                name=name,
-                port=port,
-                address=ADDRESS,
-                folder=self.folder,
-                subscribed_gb=subscribed_gb,
-                password=client.password,
-                encryption=client.encryption,
-                host=host,
-            )
+        client = self.server(name, f"{name}-srv", port, password)
+        own = {"prosecours_root": "D:\\", "prosecours_software": ["isapawp"]}
+        hosts = {client.server: {**own, "prosecours_repository_password": client.password}}
+        if name == TWO:
+            hosts[f"{name}-sql"] = own
+        content = inventory.client(
+            name,
+            f"rest:https://{ADDRESS}:{port}/",
+            hosts,
+            prosecours_contract_reference=f"contract-of-{name}",
+            prosecours_subscribed_gb=subscribed_gb,
+            prosecours_repository_ca=inventory.read_when_asked(self.ca, errors="ignore"),
+            **({"prosecours_repository_host": host} if host else {}),
         )
-        path = self.folder / "inventory" / "clients" / f"{name}.yml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        inventory.write(self.folder / "inventory" / "clients" / f"{name}.yml", content)
         self.clients[name] = client
         return client
+
+    @staticmethod
+    def server(name: str, server: str, port: int, password: str = "") -> Client:
+        """What lies on a server, with the passwords that the inventory makes of its name."""
+        return Client(name, port, password or f"repository-of-{server}", f"encryption-of-{server}", server)
+
+    def describe(self, name: str, folder: Path) -> None:
+        """Write a host's file: it has a disk of its own, and shares the programs."""
+        content = inventory.repository_host(
+            folder,
+            name,
+            ansible_become=os.geteuid() == 0,
+            prosecours_repository_program=f"{self.folder}/bin/rest-server",
+            prosecours_repository_address=ADDRESS,
+            prosecours_repository_supervisord=str(SUPERVISORCTL.with_name("supervisord")),
+            prosecours_repository_ca_file=f"{folder}/ca.pem",
+        )
+        inventory.write(self.folder / "inventory" / f"{name}.yml", content)
 
     def add_host(self) -> None:
         """From now on there are two hosts, and each client has to name its own."""
         (self.folder / "west").mkdir(mode=0o755)
-        (self.folder / "inventory" / "west.yml").write_text(WEST.format(folder=self.folder), "utf-8")
+        self.describe("west", self.folder / "west")
 
     def forget(self, name: str) -> None:
         """Take a client out of the inventory, as at the end of a contract."""
         (self.folder / "inventory" / "clients" / f"{name}.yml").unlink()
 
     def play(self, *arguments: str, playbook: str = "repository", diff: bool = True) -> Played:
-        command = ["ansible-playbook", "-i", str(self.folder / "inventory"), f"playbooks/{playbook}.yml"]
-        done = subprocess.run(
-            [*command, *(["--diff"] if diff else []), *arguments],
-            cwd=CHECKOUT,
-            env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        return Played(done.returncode, done.stdout + done.stderr)
+        return play(self.folder / "inventory", playbook, *(["--diff"] if diff else []), *arguments)
 
     def brought_up(self, *arguments: str) -> Played:
         played = self.play(*arguments)
@@ -189,7 +124,7 @@ class Depot:
     def left_alone(self, *arguments: str) -> None:
         """A run that finds nothing to change."""
         played = self.brought_up(*arguments)
-        assert (played.changed, played.changes) == (0, []), played.output
+        assert (played.counters("depot")["changed"], played.changes) == (0, []), played.output
 
     def pids(self) -> dict[str, int]:
         """client -> pid of its running instance."""
@@ -207,18 +142,21 @@ class Depot:
         self, client: Client, *arguments: str, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """The real restic, over TLS, with what lies on the client's server."""
-        return run_restic(
-            *arguments,
-            RESTIC_REPOSITORY=f"rest:{client.url}",
-            RESTIC_REST_USERNAME=client.name,
-            RESTIC_REST_PASSWORD=client.password,
-            RESTIC_PASSWORD=client.encryption,
-            RESTIC_CACERT=str(self.ca),
-        )
+        return run_restic(*arguments, **self.environment(client))
+
+    def environment(self, client: Client) -> dict[str, str]:
+        """restic's."""
+        return {
+            "RESTIC_REPOSITORY": f"rest:{client.url}",
+            "RESTIC_REST_USERNAME": client.server,
+            "RESTIC_REST_PASSWORD": client.password,
+            "RESTIC_PASSWORD": client.encryption,
+            "RESTIC_CACERT": str(self.ca),
+        }
 
     def local_restic(self, client: Client, *arguments: str) -> str:
         """The same on the host's own disk, past rest-server; it has to succeed."""
-        repository = str(self.data(client.name) / client.name)
+        repository = str(self.data(client.name) / client.server)
         done = run_restic(*arguments, RESTIC_REPOSITORY=repository, RESTIC_PASSWORD=client.encryption)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -263,15 +201,9 @@ def make_depot() -> Depot:
     """Not below pytest's own folder: that is closed to the instances' users."""
     folder = Path(tempfile.mkdtemp(prefix="depot-"))
     folder.chmod(0o755)
-    (folder / "inventory").mkdir()
-    text = HOSTS.format(
-        folder=folder,
-        address=ADDRESS,
-        root=str(os.geteuid() == 0).lower(),
-        supervisord=SUPERVISORCTL.with_name("supervisord"),
-    )
-    (folder / "inventory" / "repositories.yml").write_text(text, "utf-8")
-    return Depot(folder)
+    made = Depot(folder)
+    made.describe("depot", folder)
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -11,14 +11,18 @@ import hashlib
 import http.client
 import json
 import os
+import shutil
 import ssl
+import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from .conftest import ADDRESS, Client, Depot
+from .conftest import ADDRESS, Client, Depot, restic
 
+SQL = "ferme_du_val-sql"
 KINDS = ("config", "data", "index", "keys", "snapshots")
 
 
@@ -36,7 +40,7 @@ def answer(
     connection = http.client.HTTPSConnection(ADDRESS, port or client.port, context=context, timeout=20)
     try:
         connection.putrequest(method, path, skip_accept_encoding=True)
-        login = f"{client.name}:{client.password}" if login is None else login
+        login = f"{client.server}:{client.password}" if login is None else login
         if login:
             connection.putheader("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
         connection.putheader("Content-Length", str(len(body or b"")))
@@ -59,14 +63,14 @@ def stored(root: Path) -> dict[str, str]:
 def address(client: Client, root: Path, kind: str) -> str:
     """The path in the URL of one file of this kind that the repository has."""
     if kind == "config":
-        return f"/{client.name}/config"
+        return f"/{client.server}/config"
     name = next(path.name for path in sorted((root / kind).rglob("*")) if path.is_file())
-    return f"/{client.name}/{kind}/{name}"
+    return f"/{client.server}/{kind}/{name}"
 
 
 @pytest.fixture(scope="module")
 def victim(depot: Depot, tmp_path_factory: pytest.TempPathFactory) -> Client:
-    """A client with two backups, and a neighbour with one."""
+    """A server with two backups; another client's, and another of the same client, have one each."""
     client = depot.clients["ferme_du_val"]
     source = tmp_path_factory.mktemp("source")
     assert depot.restic(client, "init").returncode == 0
@@ -74,9 +78,9 @@ def victim(depot: Depot, tmp_path_factory: pytest.TempPathFactory) -> Client:
         (source / f"night-{night}").write_bytes(os.urandom(2_000_000))
         done = depot.restic(client, "backup", str(source))
         assert done.returncode == 0, done.stderr
-    neighbour = depot.clients["ferme_du_bois"]
-    assert depot.restic(neighbour, "init").returncode == 0
-    assert depot.restic(neighbour, "backup", str(source)).returncode == 0
+    for neighbour in (depot.clients["ferme_du_bois"], depot.server(client.name, SQL, client.port)):
+        assert depot.restic(neighbour, "init").returncode == 0
+        assert depot.restic(neighbour, "backup", str(source)).returncode == 0
     return client
 
 
@@ -94,12 +98,14 @@ def known_before(backups: dict[str, set[str]]) -> None:
 @pytest.fixture
 def root(depot: Depot, victim: Client) -> Iterator[Path]:
     """The victim's repository on disk. After the attack each file that was there is there, byte for byte."""
-    root = depot.data(victim.name) / victim.name
+    root = depot.data(victim.name) / victim.server
     files = stored(root)
-    neighbour = stored(depot.data("ferme_du_bois"))
+    places = (depot.data("ferme_du_bois"), depot.data("ferme_du_val") / SQL)
+    neighbours = {place: stored(place) for place in places}
     yield root
     assert files.items() <= stored(root).items()
-    assert neighbour.items() <= stored(depot.data("ferme_du_bois")).items()
+    for place, before in neighbours.items():
+        assert before.items() <= stored(place).items()
 
 
 def snapshot_ids(depot: Depot, client: Client) -> set[str]:
@@ -125,7 +131,7 @@ def test_nothing_is_overwritten(depot: Depot, victim: Client, root: Path, kind: 
 def test_a_file_has_the_name_of_its_content(depot: Depot, victim: Client, root: Path, kind: str) -> None:
     """So none can take the place of a file that is still to come."""
     name = hashlib.sha256(b"expected").hexdigest()
-    status, _ = answer(depot, victim, "POST", f"/{victim.name}/{kind}/{name}", b"something else")
+    status, _ = answer(depot, victim, "POST", f"/{victim.server}/{kind}/{name}", b"something else")
     assert status == 400
     assert not [path for path in root.rglob(f"{name}*") if path.is_file()]
 
@@ -139,17 +145,17 @@ def test_no_other_verb_is_known(depot: Depot, victim: Client, root: Path, method
 @pytest.mark.parametrize("method", ["DELETE", "POST", "CONNECT"])
 def test_no_way_round_by_the_path(depot: Depot, victim: Client, root: Path, method: str) -> None:
     """Only locks may go; a path that begins as a lock and leads elsewhere does not."""
-    pack = address(victim, root, "data").removeprefix(f"/{victim.name}/")
-    snapshot = address(victim, root, "snapshots").removeprefix(f"/{victim.name}/")
+    pack = address(victim, root, "data").removeprefix(f"/{victim.server}/")
+    snapshot = address(victim, root, "snapshots").removeprefix(f"/{victim.server}/")
     for inner in (pack, snapshot, "config"):
         for path in (
-            f"/{victim.name}/locks/../{inner}",
-            f"/{victim.name}/locks/%2e%2e/{inner}",
-            f"/{victim.name}/locks/..%2f{inner}",
-            f"/{victim.name}/locks/%2e%2e%2f{inner}",
-            f"/{victim.name}//{inner}",
-            f"/{victim.name}/./{inner}",
-            f"/{victim.name}/locks%00/../{inner}",
+            f"/{victim.server}/locks/../{inner}",
+            f"/{victim.server}/locks/%2e%2e/{inner}",
+            f"/{victim.server}/locks/..%2f{inner}",
+            f"/{victim.server}/locks/%2e%2e%2f{inner}",
+            f"/{victim.server}//{inner}",
+            f"/{victim.server}/./{inner}",
+            f"/{victim.server}/locks%00/../{inner}",
         ):
             status, _ = answer(depot, victim, method, path, b"rubbish" if method == "POST" else None)
             assert status >= 300, path
@@ -158,7 +164,7 @@ def test_no_way_round_by_the_path(depot: Depot, victim: Client, root: Path, meth
 def test_locks_can_be_removed(depot: Depot, victim: Client, root: Path) -> None:
     """Else a backup that was cut would keep out all later ones."""
     body = b"a lock"
-    path = f"/{victim.name}/locks/{hashlib.sha256(body).hexdigest()}"
+    path = f"/{victim.server}/locks/{hashlib.sha256(body).hexdigest()}"
     assert answer(depot, victim, "POST", path, body)[0] == 200
     assert answer(depot, victim, "DELETE", path)[0] == 200
     assert answer(depot, victim, "GET", path)[0] == 404
@@ -167,26 +173,72 @@ def test_locks_can_be_removed(depot: Depot, victim: Client, root: Path) -> None:
 def test_another_clients_repository_is_out_of_reach(depot: Depot, victim: Client, root: Path) -> None:
     """By the path at the own port; at the other's port; with a path that leads there."""
     other = depot.clients["ferme_du_bois"]
-    there = depot.data(other.name) / other.name
+    there = depot.data(other.name) / other.server
     for kind in KINDS:
         path = address(other, there, kind)
-        inner = path.removeprefix(f"/{other.name}/")
+        inner = path.removeprefix(f"/{other.server}/")
         for method in ("GET", "HEAD", "POST", "DELETE"):
             assert answer(depot, victim, method, path)[0] == 401
             assert answer(depot, victim, method, path, port=other.port)[0] == 401
-            mine = f"/{victim.name}/{inner}"
+            mine = f"/{victim.server}/{inner}"
             assert answer(depot, victim, method, mine, port=other.port)[0] == 401
             for way in ("..", "%2e%2e"):
-                path_up = f"/{victim.name}/{way}/{way}/{other.name}/{other.name}/{inner}"
+                path_up = f"/{victim.server}/{way}/{way}/{other.name}/{other.server}/{inner}"
                 assert answer(depot, victim, method, path_up)[0] >= 300
     for kind in ("data", "index", "keys", "locks", "snapshots"):
-        assert answer(depot, victim, "GET", f"/{other.name}/{kind}/")[0] == 401
-        assert answer(depot, victim, "GET", f"/{other.name}/{kind}/", port=other.port)[0] == 401
+        assert answer(depot, victim, "GET", f"/{other.server}/{kind}/")[0] == 401
+        assert answer(depot, victim, "GET", f"/{other.server}/{kind}/", port=other.port)[0] == 401
 
 
-@pytest.mark.parametrize("login", ["", "ferme_du_val:", "ferme_du_val:wrong", "nobody:repository-of-nobody"])
+def test_another_server_of_the_same_client_is_out_of_reach(depot: Depot, victim: Client, root: Path) -> None:
+    """They share a process and its port, and nothing else."""
+    other = depot.server(victim.name, SQL, victim.port)
+    there = depot.data(other.name) / other.server
+    for kind in KINDS:
+        path = address(other, there, kind)
+        inner = path.removeprefix(f"/{other.server}/")
+        for method in ("GET", "HEAD", "POST", "DELETE"):
+            assert answer(depot, victim, method, path)[0] == 401
+            for way in ("..", "%2e%2e", "..%2f"):
+                around = f"/{victim.server}/{way}/{other.server}/{inner}"
+                assert answer(depot, victim, method, around)[0] >= 300
+    for kind in ("data", "index", "keys", "locks", "snapshots"):
+        assert answer(depot, victim, "GET", f"/{other.server}/{kind}/")[0] == 401
+    body = b"a lock"
+    lock = hashlib.sha256(body).hexdigest()
+    assert answer(depot, victim, "POST", f"/{other.server}/locks/{lock}", body)[0] == 401
+    assert not (there / "locks" / lock).exists()
+    # With its own login, and the other one's path, restic gets no further.
+    as_other = replace(victim, server=other.server)
+    assert depot.restic(as_other, "snapshots").returncode != 0
+    # The passwords of the one open nothing of the other.
+    assert answer(depot, other, "GET", f"/{other.server}/config", login=f"{SQL}:{victim.password}")[0] == 401
+
+
+def test_a_server_that_works_locks_no_other_one_out(depot: Depot, victim: Client, root: Path) -> None:
+    """An exclusive lock of the one, as of a forget: the other backs up, and would wait for its own only."""
+    other = depot.server(victim.name, SQL, victim.port)
+    lock = depot.data(victim.name) / victim.server / "locks"
+    assert depot.restic(victim, "unlock", "--remove-all").returncode == 0
+    with subprocess.Popen(
+        [restic(), "--no-cache", "backup", "--stdin"],
+        env={**os.environ, **depot.environment(victim)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    ) as backup:
+        while not any(lock.iterdir()):
+            assert backup.poll() is None
+        assert "repository is already locked" in depot.restic(victim, "check").stderr
+        assert depot.restic(other, "check").returncode == 0
+        backup.kill()
+    assert depot.restic(victim, "unlock", "--remove-all").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "login", ["", "ferme_du_val-srv:", "ferme_du_val-srv:wrong", "nobody:repository-of-nobody"]
+)
 def test_nothing_without_the_login(depot: Depot, victim: Client, root: Path, login: str) -> None:
-    for path in ("/", f"/{victim.name}/", address(victim, root, "config"), f"/{victim.name}/snapshots/"):
+    for path in ("/", f"/{victim.server}/", address(victim, root, "config"), f"/{victim.server}/snapshots/"):
         for method in ("GET", "POST", "DELETE"):
             assert answer(depot, victim, method, path, login=login)[0] == 401
 
@@ -195,14 +247,15 @@ def test_nothing_without_the_login(depot: Depot, victim: Client, root: Path, log
     "path",
     [
         "/?create=true",
-        "/ferme_du_bois/?create=true",
+        "/ferme_du_bois-srv/?create=true",
         "/elsewhere/?create=true",
+        "/ferme_du_val-sql/new/?create=true",
         "/../elsewhere/?create=true",
-        "/ferme_du_val/../elsewhere/?create=true",
-        "/ferme_du_val/%2e%2e/elsewhere/?create=true",
-        "/ferme_du_val/..%2felsewhere/?create=true",
-        "/ferme_du_val%2f..%2f..%2felsewhere/?create=true",
-        "/ferme_du_val/%00/?create=true",
+        "/ferme_du_val-srv/../elsewhere/?create=true",
+        "/ferme_du_val-srv/%2e%2e/elsewhere/?create=true",
+        "/ferme_du_val-srv/..%2felsewhere/?create=true",
+        "/ferme_du_val-srv%2f..%2f..%2felsewhere/?create=true",
+        "/ferme_du_val-srv/%00/?create=true",
     ],
 )
 def test_nothing_is_created_outside(depot: Depot, victim: Client, root: Path, path: str) -> None:
@@ -211,9 +264,32 @@ def test_nothing_is_created_outside(depot: Depot, victim: Client, root: Path, pa
     assert sorted(depot.folder.rglob("*")) == before
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="instances have no users of their own")
+def test_nothing_but_backups_is_added_once_the_playbook_has_seen_the_repository(
+    depot: Depot, victim: Client, root: Path
+) -> None:
+    """A size limit counts neither configurations nor folders; this is what counts them: none."""
+    predicted = depot.play("--check").changes
+    assert depot.brought_up().changes == predicted
+    assert any(change.endswith("(fence) (ferme_du_val)") for change in predicted)
+    depot.left_alone()
+    before = sorted(path for path in depot.folder.rglob("*") if path.is_dir())
+    key = b"a key of his own"
+    for path in (
+        f"/{victim.server}/new/?create=true",
+        f"/{victim.server}/new/config",
+        f"/{victim.server}/data/new/?create=true",
+        f"/{victim.server}/keys/{hashlib.sha256(key).hexdigest()}",
+    ):
+        assert answer(depot, victim, "POST", path, key)[0] >= 400, path
+    assert sorted(path for path in depot.folder.rglob("*") if path.is_dir()) == before
+    done = depot.restic(victim, "backup", "--stdin-from-command", "echo", "again")
+    assert done.returncode == 0, done.stderr
+
+
 def test_no_plain_http(depot: Depot, victim: Client, root: Path) -> None:
     connection = http.client.HTTPConnection(ADDRESS, victim.port, timeout=20)
-    connection.request("GET", f"/{victim.name}/config")
+    connection.request("GET", f"/{victim.server}/config")
     reply = connection.getresponse()
     assert (reply.status, b"HTTPS" in reply.read()) == (400, True)
     connection.close()
@@ -240,17 +316,16 @@ def test_restic_is_refused(depot: Depot, victim: Client, root: Path, arguments: 
 
 
 def test_a_key_cannot_be_removed(depot: Depot, victim: Client, root: Path) -> None:
-    """A second key can be added; the first, the provider's way in, stays."""
-    keys = {key["id"] for key in json.loads(depot.local_restic(victim, "key", "list", "--json", "--no-lock"))}
+    """The provider's way in stays, also against whoever got a key of his own before the fence was up."""
     (depot.folder / "new-password").write_text("taken over", "utf-8")
-    new = ("--new-password-file", str(depot.folder / "new-password"))
-    depot.restic(victim, "key", "add", *new)
-    assert depot.restic(victim, "key", "passwd", *new).returncode != 0
-    after = json.loads(depot.local_restic(victim, "key", "list", "--json", "--no-lock"))
-    assert keys <= {key["id"] for key in after}
-    taken_over = Client(victim.name, victim.port, victim.password, "taken over")
-    for key in keys:
-        assert depot.restic(taken_over, "key", "remove", key).returncode != 0
+    [first] = (root / "keys").iterdir()
+    depot.local_restic(victim, "key", "add", "--new-password-file", str(depot.folder / "new-password"))
+    for path in (root / "keys").iterdir():
+        shutil.chown(path, first.owner(), first.group())
+    assert len(list((root / "keys").iterdir())) == 2
+    taken_over = replace(victim, encryption="taken over")
+    assert depot.restic(taken_over, "key", "remove", first.name).returncode != 0
+    assert first.exists()
     depot.local_restic(victim, "cat", "masterkey", "--no-lock")
 
 
@@ -279,8 +354,8 @@ def test_rubbish_can_be_added_and_hides_nothing(depot: Depot, root: Path, tmp_pa
     real = json.loads(depot.local_restic(client, "snapshots", "latest", "--json", "--no-lock"))[0]["id"]
     body = b"rubbish"
     name = hashlib.sha256(body).hexdigest()
-    placed = depot.data(client.name) / client.name / "snapshots" / name
-    assert answer(depot, client, "POST", f"/{client.name}/snapshots/{name}", body)[0] == 200
+    placed = depot.data(client.name) / client.server / "snapshots" / name
+    assert answer(depot, client, "POST", f"/{client.server}/snapshots/{name}", body)[0] == 200
     try:
         depot.local_restic(client, "restore", real, "--target", str(tmp_path / "restored"), "--no-lock")
         assert (tmp_path / "restored" / str(tmp_path / "accounts").lstrip("/")).read_bytes() == b"accounts"

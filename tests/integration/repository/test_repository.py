@@ -42,13 +42,13 @@ def test_a_new_host_is_predicted_brought_up_and_left_alone(empty_depot: Depot) -
     assert [change for change in first.changes if not change.endswith("/ca.pem")] == predicted.changes
     assert len(predicted.changes) > 8
     second = empty_depot.brought_up()
-    assert (second.changed, second.changes) == (0, [])
+    assert (second.counters("depot")["changed"], second.changes) == (0, [])
     assert "Mot-de-Passe-1!" not in predicted.output + first.output + second.output
     assert "$2b$" not in first.output
 
     done = empty_depot.restic(client, "init")
     assert done.returncode == 0, done.stderr
-    assert (empty_depot.data("ferme_neuve") / "ferme_neuve" / "config").exists()
+    assert (empty_depot.data("ferme_neuve") / "ferme_neuve-srv" / "config").exists()
 
 
 def test_each_client_has_its_own_user_folder_and_port(depot: Depot) -> None:
@@ -58,7 +58,9 @@ def test_each_client_has_its_own_user_folder_and_port(depot: Depot) -> None:
         user = f"ps-{name}" if AS_ROOT else pwd.getpwuid(os.geteuid()).pw_name
         owner = Path(f"/proc/{pid}").stat().st_uid
         assert pwd.getpwuid(owner).pw_name == user
-        assert mode(depot.data(name)) == f"{user} 0700"
+        # It makes no folder beside those of its servers.
+        assert mode(depot.data(name)) == ("root 0750" if AS_ROOT else f"{user} 0700")
+        assert mode(depot.data(name) / f"{name}-srv") == f"{user} 0700"
         for file in ("htpasswd", "tls.crt", "tls.key"):
             # The instance reads its password file and its key, and can change neither.
             assert mode(depot.config(name) / file) == ("root 0640" if AS_ROOT else f"{user} 0600")
@@ -116,7 +118,7 @@ def test_rights_are_repaired_without_a_restart(depot: Depot) -> None:
     assert played.changes == predicted
     assert len(played.changes) == 2
     assert depot.pids() == before
-    assert mode(depot.data("ferme_du_val")).endswith(" 0700")
+    assert mode(depot.data("ferme_du_val")).endswith(" 0750" if AS_ROOT else " 0700")
 
 
 def test_a_replaced_program_is_replaced_again(depot: Depot) -> None:
@@ -177,12 +179,14 @@ def test_a_port_that_is_taken_is_said_and_stops_no_other_client(empty_depot: Dep
 
 
 def test_errors_of_all_clients_at_once_and_nothing_done(depot: Depot) -> None:
-    val, bois = depot.clients["ferme_du_val"], depot.clients["ferme_du_bois"]
-    before = depot.pids()
-    depot.add("ferme_du_val", port=bois.port)
+    bois, before = depot.clients["ferme_du_bois"], depot.pids()
+    file = depot.folder / "inventory" / "clients" / "ferme_du_val.yml"
+    text = file.read_text("utf-8")
+    # Another port in the URL, as if something forwarded from there.
+    file.write_text(text.replace("vars:", f"vars:\n        prosecours_repository_port: {bois.port}"), "utf-8")
     depot.add("ferme_du_bois", password="x" * 73)
     played = depot.play()
-    depot.add("ferme_du_val", port=val.port)
+    file.write_text(text, "utf-8")
     depot.add("ferme_du_bois")
     assert played.code != 0
     assert f"has the port {bois.port} at depot too" in played.output
@@ -211,7 +215,7 @@ def test_each_of_two_hosts_runs_its_own_clients(empty_depot: Depot) -> None:
     empty_depot.left_alone()
 
 
-# -- certificates --------------------------------------------------------------------------------------
+# -- certificates ---------------------------------------------------------------------------------------
 
 
 def served(depot: Depot, name: str) -> str:
@@ -261,7 +265,7 @@ def make_certificate(folder: Path, name: str) -> tuple[str, str]:
 
 def test_a_certificate_from_elsewhere(depot: Depot, tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path, ADDRESS)
-    wrong_name, wrong_key = make_certificate(tmp_path, "127.0.6.9")
+    wrong_name, wrong_key = make_certificate(tmp_path, "192.0.2.9")
     before = depot.pids()
     refused = depot.play("-e", certificate, "-e", wrong_key)
     assert "does not fit the key given" in refused.output
@@ -280,7 +284,7 @@ def test_a_certificate_from_elsewhere(depot: Depot, tmp_path: Path) -> None:
     served(depot, "ferme_du_val")
 
 
-# -- the end of a contract -----------------------------------------------------------------------------
+# -- the end of a contract ------------------------------------------------------------------------------
 
 
 def remove(depot: Depot, name: str, again: str, *arguments: str) -> tuple[int, str]:

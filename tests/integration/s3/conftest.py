@@ -1,4 +1,4 @@
-"""A storage supplier on this machine: versitygw with accounts, policies and versions, TLS, at 127.0.32.1.
+"""A storage supplier on this machine: versitygw with accounts, policies and versions, TLS.
 
 The role runs over ansible_connection=local; what the client's server has is used with a real restic, and with
 boto3 as an attacker would.
@@ -21,71 +21,38 @@ import boto3
 import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils import binaries
 from botocore.config import Config
+from support import inventory
+from support.addresses import address
+from support.playbook import Played, play
+
 from windows_lab.certificates import Authority
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-ADDRESS = "127.0.32.1"
+ADDRESS = address()
 PROVIDER = ("PROVIDER", "secret-of-the-provider")
-
-HOSTS = """
-prosecours_repositories:
-  hosts:
-    depot:
-  vars:
-    ansible_connection: local
-    ansible_python_interpreter: "{{{{ ansible_playbook_python }}}}"
-    ansible_become: false
-    prosecours_repository_data: {folder}/data
-    prosecours_repository_config: {folder}/config
-    prosecours_repository_program: {folder}/bin/rest-server
-    prosecours_repository_packages: []
-    prosecours_repository_supervisord: /bin/false
-    prosecours_retention_state: {folder}/state
-    prosecours_retention_restic: {folder}/bin/restic
-    prosecours_retention_patience: 0
-    prosecours_retention_packages: []
-    prosecours_s3_access_key: {access_key}
-    prosecours_s3_secret_key: {secret_key}
-"""
-
-CLIENT = r"""
-prosecours_clients:
-  children:
-    {name}:
-      vars:
-        prosecours_client_name: {name}
-        prosecours_contract_reference: PS-{name}
-        prosecours_subscribed_gb: 1
-        prosecours_contact_main:
-          title: M.
-          first_name: Jean
-          name: Martin
-          email: jean.martin@ferme.example.com
-          mobile: "06 12 34 56 78"
-        prosecours_repository_url: {url}
-        prosecours_repository_username: {name}
-        prosecours_repository_password: key-of-{name}
-        prosecours_encryption_password: encryption-of-{name}
-        prosecours_repository_ca: "{{{{ lookup('ansible.builtin.file', '{folder}/ca.pem') }}}}"
-      hosts:
-        {name}-srv:
-          prosecours_root: 'D:\'
-          prosecours_software: [isapawp]
-"""
 
 
 @dataclass(frozen=True)
 class Client:
-    """What lies on a client's server: all that an attacker there has."""
+    """What lies on a server of a client: all that an attacker there has."""
 
     name: str
-    url: str
+    server: str
+    base: str
     ca: Path
     cache: Path
 
     @property
+    def key(self) -> str:
+        """The id of the server's key at the supplier."""
+        return self.server.replace("-", "_")
+
+    @property
+    def url(self) -> str:
+        return f"{self.base}/{self.server}"
+
+    @property
     def files(self) -> Path:
-        return self.cache.with_name(f"files-of-{self.name}")
+        return self.cache.with_name(f"files-of-{self.server}")
 
     @property
     def bucket(self) -> str:
@@ -99,10 +66,10 @@ class Client:
                 "HOME": str(self.cache),
                 "RESTIC_CACHE_DIR": str(self.cache),
                 "RESTIC_REPOSITORY": self.url,
-                "RESTIC_PASSWORD": f"encryption-of-{self.name}",
+                "RESTIC_PASSWORD": f"encryption-of-{self.server}",
                 "RESTIC_CACERT": str(self.ca),
-                "AWS_ACCESS_KEY_ID": self.name,
-                "AWS_SECRET_ACCESS_KEY": f"key-of-{self.name}",
+                "AWS_ACCESS_KEY_ID": self.key,
+                "AWS_SECRET_ACCESS_KEY": f"key-of-{self.key}",
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -145,61 +112,52 @@ class Supplier:
 
     def of(self, client: Client) -> Any:
         """boto3, with what lies on the client's server."""
-        return self.key(client.name, f"key-of-{client.name}")
+        return self.key(client.key, f"key-of-{client.key}")
 
     @property
     def provider(self) -> Any:
         return self.key(*PROVIDER)
 
-    def add(self, name: str, prefix: str = "") -> Client:
-        """A key at the supplier, as its console makes one, and a file in the inventory."""
-        client = Client(
-            name,
-            f"s3:{self.endpoint}/{name.replace('_', '-')}{prefix}",
-            self.ca,
-            self.folder / f"cache-{name}",
+    def add(self, name: str, *servers: str, prefix: str = "") -> list[Client]:
+        """A key for each server at the supplier, as its console makes one, and a file in the inventory."""
+        base = f"s3:{self.endpoint}/{name.replace('_', '-')}{prefix}"
+        clients = [Client(name, server, base, self.ca, self.folder / f"cache-{server}") for server in servers]
+        hosts = {}
+        for client in clients:
+            secret = f"key-of-{client.key}"
+            subprocess.run(
+                [
+                    *(str(versitygw()), "admin", "--access", PROVIDER[0], "--secret", PROVIDER[1]),
+                    *("--endpoint-url", self.endpoint, "--allow-insecure"),
+                    *("create-user", "--access", client.key, "--secret", secret, "--role", "user"),
+                ],
+                check=True,
+                capture_output=True,
+                timeout=60,
+            )
+            hosts[client.server] = {
+                "prosecours_root": "D:\\",
+                "prosecours_software": ["isapawp"],
+                "prosecours_repository_username": client.key,
+                "prosecours_repository_password": secret,
+            }
+        content = inventory.client(
+            name, base, hosts, prosecours_repository_ca=inventory.read_when_asked(self.ca)
         )
-        subprocess.run(
-            [
-                *(str(versitygw()), "admin", "--access", PROVIDER[0], "--secret", PROVIDER[1]),
-                *("--endpoint-url", self.endpoint, "--allow-insecure"),
-                *("create-user", "--access", name, "--secret", f"key-of-{name}", "--role", "user"),
-            ],
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
-        path = self.folder / "inventory" / f"{name}.yml"
-        path.write_text(CLIENT.format(name=name, url=client.url, folder=self.folder).lstrip(), "utf-8")
-        return client
+        inventory.write(self.folder / "inventory" / f"{name}.yml", content)
+        return clients
 
     def play(self, playbook: str, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [
-                "ansible-playbook",
-                "-i",
-                self.folder / "inventory",
-                f"playbooks/{playbook}.yml",
-                "--diff",
-                *arguments,
-            ],
-            cwd=CHECKOUT,
-            env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        said = done.stdout + done.stderr
-        assert done.returncode == code, said
-        assert not [secret for secret in (PROVIDER[1], "key-of-", "encryption-of-") if secret in said]
-        return said
+        played = play(self.folder / "inventory", playbook, "--diff", *arguments)
+        assert played.code == code, played.output
+        assert not [
+            secret for secret in (PROVIDER[1], "key-of-", "encryption-of-") if secret in played.output
+        ]
+        return played.output
 
 
 def changed(said: str) -> int:
-    line = next(line for line in said.splitlines() if line.startswith("depot ") and "ok=" in line)
-    return int(line.split("changed=")[1].split()[0])
+    return Played(0, said).counters("depot")["changed"]
 
 
 def versitygw() -> Path:
@@ -222,8 +180,10 @@ def supplier() -> Iterator[Supplier]:
         shutil.copy(restic(), folder / "bin" / "restic")
         with socket.create_server((ADDRESS, 0)) as taken:
             made = Supplier(folder, taken.getsockname()[1])
-        hosts = HOSTS.format(folder=folder, access_key=PROVIDER[0], secret_key=PROVIDER[1])
-        (folder / "inventory" / "repositories.yml").write_text(hosts.lstrip(), "utf-8")
+        hosts = inventory.repository_host(
+            folder, prosecours_s3_access_key=PROVIDER[0], prosecours_s3_secret_key=PROVIDER[1]
+        )
+        inventory.write(folder / "inventory" / "repositories.yml", hosts)
         with (folder / "log").open("w") as log:
             server = subprocess.Popen(
                 [

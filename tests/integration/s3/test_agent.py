@@ -14,14 +14,15 @@ pytestmark = pytest.mark.lab
 
 
 def test_a_server_backs_itself_up_into_a_bucket(bare: Site, supplier: Supplier, tmp_path: Path) -> None:
-    client = supplier.add(bare.client)
+    [client] = supplier.add(bare.client, bare.host)
     supplier.play("repository")
     settings = tmp_path / "bucket.json"
     settings.write_text(
         json.dumps(
             {
-                "prosecours_repository_url": client.url,
-                "prosecours_repository_password": f"key-of-{client.name}",
+                "prosecours_repository_url": client.base,
+                "prosecours_repository_username": client.key,
+                "prosecours_repository_password": f"key-of-{client.key}",
                 "prosecours_repository_ca": supplier.ca.read_text(),
             }
         )
@@ -30,7 +31,7 @@ def test_a_server_backs_itself_up_into_a_bucket(bare: Site, supplier: Supplier, 
     assert done.code == 0, done.output
     again = bare.play("deploy", "-e", f"@{settings}")
     assert (again.code, again.recap["changed"]) == (0, 0), again.output
-    assert f"key-of-{client.name}" not in done.output + again.output
+    assert f"key-of-{client.key}" not in done.output + again.output
     bare.control.ask("clock", host=bare.host, advance=86400.0, to=None)
     assert json.loads(bare.expect(f'type "{AGENT}\\status.json"'))["exit_code"] == 0
     client.restic("restore", "latest", "--target", str(tmp_path / "restored"))

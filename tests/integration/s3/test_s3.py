@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import requests
-from ansible_collections.prosecours.backup.plugins.module_utils.bucket import KEY, Bucket
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import Order, run
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance_state import State
-from ansible_collections.prosecours.backup.plugins.module_utils.restic_repository import Repository
-from ansible_collections.prosecours.backup.plugins.module_utils.retention import Rules
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.bucket import KEY, Bucket
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.client import Order, run
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.repository import Repository
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.retention import Rules
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.state import State
 from botocore.exceptions import ClientError
 
 from .conftest import PROVIDER, Client, Supplier, changed, restic
@@ -25,7 +25,8 @@ from .conftest import PROVIDER, Client, Supplier, changed, restic
 @pytest.fixture(scope="module")
 def farm(supplier: Supplier) -> Client:
     """Its bucket made by the role, with two backups in it; it has a neighbour."""
-    client, _ = supplier.add("ferme_du_gue", prefix="/repository"), supplier.add("ferme_voisine")
+    client, _ = supplier.add("ferme_du_gue", "gue-srv", "gue-sql", prefix="/repository")
+    supplier.add("ferme_voisine", "voisine-srv")
     assert supplier.play("repository", "--check").count("+made\n") == 2
     assert supplier.provider.list_buckets()["Buckets"] == []
     supplier.play("repository")
@@ -37,15 +38,28 @@ def farm(supplier: Supplier) -> Client:
 
 @pytest.fixture(scope="module")
 def neighbour(supplier: Supplier, farm: Client) -> Client:
-    return replace(farm, name="ferme_voisine", url=f"s3:{supplier.endpoint}/ferme-voisine")
+    base = f"s3:{supplier.endpoint}/ferme-voisine"
+    return replace(farm, name="ferme_voisine", server="voisine-srv", base=base)
+
+
+@pytest.fixture(scope="module")
+def second(farm: Client) -> Client:
+    """Another server of the same client, with a backup of its own."""
+    other = replace(farm, server="gue-sql")
+    other.restic("init")
+    send(other, "databases")
+    return other
 
 
 def send(client: Client, text: str, code: int = 0, *options: str) -> str:
-    """A backup of what the farm has."""
-    client.files.mkdir(exist_ok=True)
+    """A backup of what the farm has, most of which stays from day to day."""
+    if not client.files.exists():
+        client.files.mkdir()
+        for name in ("ledger", "letters", "plans"):
+            (client.files / name).write_bytes(os.urandom(100_000))
     (client.files / "accounts").write_text(text)
     (client.files / "random").write_bytes(os.urandom(5000))
-    return client.restic("backup", "--host", f"{client.name}-srv", *options, str(client.files), code=code)
+    return client.restic("backup", *options, str(client.files), code=code)
 
 
 def objects(supplier: Supplier, client: Client) -> dict[str, str]:
@@ -67,13 +81,17 @@ def uploaded(supplier: Supplier, client: Client, bucket: str, name: str) -> int:
     return requests.put(address, data=b"rubbish", verify=str(supplier.ca), timeout=60).status_code
 
 
+def test_a_host_of_buckets_gets_nothing_of_an_instance(supplier: Supplier, farm: Client) -> None:
+    assert not [name for name in ("data", "config", "bin/rest-server") if (supplier.folder / name).exists()]
+
+
 def test_the_role_repairs_a_bucket_and_then_leaves_it_alone(supplier: Supplier, neighbour: Client) -> None:
     bucket = neighbour.bucket
     suspended = {"Status": "Suspended"}
     supplier.provider.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=suspended)
     everything = {
         "Effect": "Allow",
-        "Principal": {"AWS": [neighbour.name]},
+        "Principal": {"AWS": [neighbour.key]},
         "Action": ["s3:*"],
         "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
     }
@@ -82,14 +100,15 @@ def test_the_role_repairs_a_bucket_and_then_leaves_it_alone(supplier: Supplier, 
     repaired = supplier.play("repository")
     assert f"versions of {bucket}" in repaired
     assert f"policy of {bucket}" in repaired
-    refused(supplier.of(neighbour).delete_object, Bucket=bucket, Key="config")
+    refused(supplier.of(neighbour).delete_object, Bucket=bucket, Key="voisine-srv/config")
     assert changed(supplier.play("repository")) == 0
 
 
 def test_a_client_s_key_cannot_delete(supplier: Supplier, farm: Client, tmp_path: Path) -> None:
     key, before = supplier.of(farm), objects(supplier, farm)
-    assert {name.split("/")[1] for name in before} == {"config", "data", "index", "keys", "snapshots"}
-    for name in before:
+    kinds = {name.split("/")[2] for name in before if "/gue-srv/" in name}
+    assert kinds == {"config", "data", "index", "keys", "snapshots"}
+    for name in before:  # its own, and those of the client's other server
         refused(key.delete_object, Bucket=farm.bucket, Key=name)
         for one in versions(supplier, farm, name):
             refused(key.delete_object, Bucket=farm.bucket, Key=name, VersionId=one)
@@ -114,7 +133,7 @@ def test_a_client_s_key_cannot_change_the_rules(supplier: Supplier, farm: Client
     refused(key.delete_bucket_policy, Bucket=farm.bucket)
     refused(key.put_bucket_versioning, Bucket=farm.bucket, VersioningConfiguration={"Status": "Suspended"})
     refused(key.put_bucket_acl, Bucket=farm.bucket, ACL="public-read-write")
-    refused(key.put_object_acl, Bucket=farm.bucket, Key="repository/config", ACL="public-read-write")
+    refused(key.put_object_acl, Bucket=farm.bucket, Key="repository/gue-srv/config", ACL="public-read-write")
     refused(key.delete_bucket, Bucket=farm.bucket)
     assert uploaded(supplier, farm, farm.bucket, "beside/the/repository") == 403
 
@@ -122,24 +141,48 @@ def test_a_client_s_key_cannot_change_the_rules(supplier: Supplier, farm: Client
 def test_a_client_s_key_reaches_no_other_client(supplier: Supplier, farm: Client, neighbour: Client) -> None:
     key = supplier.of(neighbour)
     refused(key.list_objects_v2, Bucket=farm.bucket)
-    refused(key.get_object, Bucket=farm.bucket, Key="repository/config")
-    assert uploaded(supplier, neighbour, farm.bucket, "repository/data/00/00") == 403
-    refused(key.copy_object, Bucket=neighbour.bucket, Key="a", CopySource=f"{farm.bucket}/repository/config")
+    refused(key.get_object, Bucket=farm.bucket, Key="repository/gue-srv/config")
+    assert uploaded(supplier, neighbour, farm.bucket, "repository/gue-srv/data/00/00") == 403
+    source = f"{farm.bucket}/repository/gue-srv/config"
+    refused(key.copy_object, Bucket=neighbour.bucket, Key="a", CopySource=source)
+
+
+def test_a_server_s_key_reaches_no_other_server(supplier: Supplier, farm: Client, second: Client) -> None:
+    """Of the same client, by prefix. The names of objects it can list: they are hashes."""
+    key, bucket = supplier.of(farm), farm.bucket
+    theirs = [name for name in objects(supplier, farm) if "/gue-sql/" in name]
+    assert theirs
+    for name in theirs:
+        refused(key.get_object, Bucket=bucket, Key=name)
+        refused(key.delete_object, Bucket=bucket, Key=name)
+        assert uploaded(supplier, farm, bucket, name) == 403
+    assert uploaded(supplier, farm, bucket, "repository/gue-sql/locks/00") == 403
+    assert uploaded(supplier, farm, bucket, "repository/elsewhere/config") == 403
+    source = f"{bucket}/repository/gue-sql/config"
+    refused(key.copy_object, Bucket=bucket, Key="repository/gue-srv/a", CopySource=source)
+    second.restic("check", "--read-data")
 
 
 def test_what_was_overwritten_comes_back(supplier: Supplier, farm: Client, tmp_path: Path) -> None:
     """S3 has no right to add without the right to overwrite."""
+    supplier.play("repository")  # the repository is there: its fence, too
     before = objects(supplier, farm)
-    for name in before:
+    mine = [name for name in before if "/gue-srv/" in name]
+    # What is no backup is fenced: the key that he would put in the place of ours, too.
+    fenced = [name for name in mine if name.split("/")[2] in ("config", "keys")]
+    for name in fenced:
+        assert uploaded(supplier, farm, farm.bucket, name) == 403
+    mine = [name for name in mine if name not in fenced]
+    for name in mine:
         assert uploaded(supplier, farm, farm.bucket, name) == 200
-    assert uploaded(supplier, farm, farm.bucket, "repository/config") == 200  # once more
-    farm.restic("snapshots", code=1)
+    assert uploaded(supplier, farm, farm.bucket, mine[0]) == 200  # once more
+    farm.restic("check", code=1)
     assert objects(supplier, farm) != before
 
     held = supplier.play("retention", code=2)
     assert "objects were overwritten" in held
     foretold = supplier.play("repository", "--check")
-    assert foretold.count("-overwritten on ") == len(before) + 1
+    assert foretold.count("-overwritten on ") == len(mine) + 1
     assert objects(supplier, farm) != before
     supplier.play("repository")
     assert objects(supplier, farm) == before
@@ -156,7 +199,7 @@ def test_the_provider_s_retention_and_the_volume(supplier: Supplier, farm: Clien
     report = json.loads((state / "retention.json").read_text())
     assert report["promise"] == {"kept": True, "problems": []}
     # They arrived just now and claim to be of now: both are kept, and nothing is set aside.
-    assert [one["action"] for one in report["decisions"]] == ["keep", "keep"]
+    assert {one["action"] for one in report["decisions"]} == {"keep"}
     stored = sum(
         one["Size"]
         for page in supplier.provider.get_paginator("list_objects_v2").paginate(Bucket=farm.bucket)
@@ -204,11 +247,11 @@ def test_the_maintenance_removes_and_prunes(
     before = objects(supplier, neighbour)
     for name, value in zip(KEY, (*PROVIDER, "us-east-1"), strict=True):
         monkeypatch.setenv(name, value)
-    bucket = Backdated(neighbour.url, neighbour.name, supplier.ca.read_text(), times)
+    bucket = Backdated(neighbour.url, supplier.ca.read_text(), times)
     repository = Repository(
-        Path(neighbour.url), f"encryption-of-{neighbour.name}", restic(), patience=60, lies=bucket
+        Path(neighbour.url), f"encryption-of-{neighbour.server}", restic(), patience=60, lies=bucket
     )
-    order, state = Order(neighbour.name, "PS-2026-0100", Rules(), 1, max_unused="0"), State(tmp_path)
+    order, state = Order(neighbour.server, Rules(), max_unused="0"), State(tmp_path)
     foretold = run(order, repository, state, check=True)
     assert objects(supplier, neighbour) == before
     done = run(order, repository, state, check=False)
@@ -216,10 +259,11 @@ def test_the_maintenance_removes_and_prunes(
     assert done["removed"]
 
     left = objects(supplier, neighbour)
-    assert len([name for name in left if name.startswith("snapshots/")]) == len(times) - len(done["removed"])
+    kept = [name for name in left if name.startswith("voisine-srv/snapshots/")]
+    assert len(kept) == len(times) - len(done["removed"])
     neighbour.restic("check", "--read-data")
     gone = set(before) - set(left)
-    assert any(name.startswith("data/") for name in gone)
+    assert any(name.startswith("voisine-srv/data/") for name in gone)
     assert all(versions(supplier, neighbour, name) for name in gone), "a mistake could still be made good"
     assert run(order, repository, state, check=False)["changed"] is False
     bucket.forget(datetime.now(UTC) + timedelta(days=31))

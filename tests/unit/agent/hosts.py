@@ -10,24 +10,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.prosecours.backup.plugins.plugin_utils.agent_desired import (
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.desired import (
     BINARY,
     FOLDER_RIGHTS,
     INHERITED_RIGHTS,
     Binary,
     Desired,
     Request,
-    Secret,
     secret_bytes,
 )
-from ansible_collections.prosecours.backup.plugins.plugin_utils.agent_facts import Facts
-from ansible_collections.prosecours.backup.plugins.plugin_utils.session import Output
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.facts import Facts
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import HostContract
+from ansible_collections.prosecours.backup.plugins.plugin_utils.secret import Secret
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session import Output
+from unit.contract.contracts import OF_HOST
 
 FOLDER = "C:\\Program Files\\ProSecours"
 IDENTITY = "ab" * 32
 RESTIC = b"MZ a program"
 
 CONTRACT: dict[str, Any] = {
+    **OF_HOST,
     "client": {"id": "gaec_du_moulin", "name": "GAEC du Moulin", "reference": "PS-2026-0042"},
     "host": "moulin-srv1",
     "perimeter": [
@@ -47,7 +50,7 @@ def request(restic: Path | None = None, **settings: Any) -> Request:
         restic.write_bytes(RESTIC)
     binary = Binary(str(restic or "/none/restic.exe"), "0.19.1", hashlib.sha256(RESTIC).hexdigest())
     given = Request(
-        contract=CONTRACT,
+        contract=HostContract.from_plain(CONTRACT),
         url="rest:https://backup.example:8000/moulin/",
         username="moulin",
         http_password=Secret("http-password"),
@@ -79,11 +82,9 @@ def in_order(wanted: Desired) -> Facts:
 
 
 class Host:
-    """A session whose commands are answered by the first rule whose pattern is found in the line; else exit
-    code 0.
+    """A session: the first rule whose pattern is found in a command line answers it; else exit code 0.
 
-    A rule's answer is an Output, an exception, or a function of the line. `lines` and `inputs` keep what was
-    sent.
+    A rule answers with an Output, an exception, or a function of the line. `lines`, `inputs`: what was sent.
     """
 
     host = "moulin-srv1"
@@ -135,6 +136,7 @@ def answers_of(facts: Facts) -> dict[str, str]:
         "tar": "1\r\n" if facts.tar else "",
         "free": "" if facts.running else "1 \r\n",
         "names": "\r\n".join(sorted(facts.names)),
+        "leftovers": "".join(f"{name}\r\n" for name in facts.leftovers),
         "folder_rights": f"ProSecours\r\n{facts.folder_rights}\r\n" if facts.folder_rights else "",
         "rights": "".join(f"{name}\r\n{sddl}\r\n" for name, sddl in facts.rights.items()),
         **{

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils import agent, agent_apply, agent_desired
-from ansible_collections.prosecours.backup.plugins.plugin_utils.agent_facts import Facts
-from ansible_collections.prosecours.backup.plugins.plugin_utils.agent_plan import plan
-from ansible_collections.prosecours.backup.plugins.plugin_utils.session import (
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import apply as agent_apply
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import deploy as agent
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import desired as agent_desired
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.facts import Facts, observe
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.plan import plan
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.refusals import AgentError
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.probe import Garbled
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session import (
     ConnectionLost,
     Output,
     TimedOut,
@@ -34,6 +38,12 @@ def failed(code: int, words: str = "") -> Output:
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
+
+
+@pytest.fixture(autouse=True)
+def _one_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The staging folder's name, told beforehand."""
+    monkeypatch.setattr("secrets.token_hex", lambda _: "0a1b2c3d")
 
 
 class Deployment:
@@ -69,7 +79,10 @@ def test_everything_is_verified_and_opened_before_anything_is_replaced(tmp_path:
         "&?if exist .*rmdir /s /q [^&]*$",
     )
     assert steps == sorted(steps)
-    assert 'cd /d "C:\\Program Files\\ProSecours\\staging"&&>..\\backup.lock call swap.cmd' in bare.host.lines
+    assert (
+        'cd /d "C:\\Program Files\\ProSecours\\staging-0a1b2c3d"&&>..\\backup.lock call swap.cmd'
+        in bare.host.lines
+    )
     assert bare.host.commands("schtasks /run") == []
 
 
@@ -111,7 +124,7 @@ def test_a_disabled_task_is_registered_and_nothing_swapped(tmp_path: Path) -> No
     assert disabled.host.commands("swap.cmd") == []
     assert disabled.host.commands("schtasks /create") == [
         "schtasks /create /tn \\ProSecours\\Sauvegarde"
-        ' /xml "C:\\Program Files\\ProSecours\\staging\\task.xml" /f'
+        ' /xml "C:\\Program Files\\ProSecours\\staging-0a1b2c3d\\task.xml" /f'
     ]
 
 
@@ -154,11 +167,11 @@ def test_a_new_repository_is_initialised(tmp_path: Path) -> None:
         ),
         (failed(1, "unexpected HTTP response (401): 401"), "user name or password", "repository_password"),
         (failed(1, "unexpected HTTP response (403): 403"), "another user", "prosecours_repository_url"),
-        (failed(1, "unexpected HTTP response (507): 507"), "full (507)", "Raise"),
+        (failed(1, "unexpected HTTP response (507): 507 Insufficient Storage"), "is full", "Raise"),
         (failed(1, "dial tcp: lookup x: no such host"), "cannot be reached", "firewall"),
         (failed(1, "Fatal: something else"), "code 1: Fatal: something else", "restic.cmd"),
         (Output(0, b'{"id": "' + b"cd" * 32 + b'"}', b""), "another repository (cdcdcdcd)", "repository.id"),
-        (Output(0, b"{}", b""), "tells no id", "restic.cmd"),
+        (Output(0, b"{}", b""), "gives no id", "restic.cmd"),
     ],
 )
 def test_a_refused_repository_overwrites_nothing(
@@ -166,7 +179,7 @@ def test_a_refused_repository_overwrites_nothing(
 ) -> None:
     refused = Deployment(tmp_path, None, ("cat config|init --json", output))
     refused.facts = replace(refused.facts, hashes={**refused.facts.hashes, "password.txt": "00"})
-    with pytest.raises(agent_apply.AgentError, match=r"^moulin-srv1: ") as caught:
+    with pytest.raises(AgentError, match=r"^moulin-srv1: ") as caught:
         refused.apply()
     assert says in caught.value.problem
     assert "nothing in place was replaced" in caught.value.problem or "no id" in says
@@ -178,7 +191,7 @@ def test_a_refused_repository_overwrites_nothing(
 def test_a_repository_out_of_reach_is_given_up_after_a_minute(tmp_path: Path) -> None:
     partial = Output(-1, b"", b"Stat(<config/>) returned error, retrying after 530ms: dial tcp: i/o timeout")
     lost = Deployment(tmp_path, Facts(tar=True), ("cat config", TimedOut("moulin-srv1", "", "", partial)))
-    with pytest.raises(agent_apply.AgentError, match="cannot be reached"):
+    with pytest.raises(AgentError, match="cannot be reached"):
         lost.apply()
 
 
@@ -191,16 +204,16 @@ def test_two_servers_that_initialise_at_once_both_open_it(tmp_path: Path) -> Non
 
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
     full = Deployment(tmp_path, Facts(tar=True), ("tar -xzf", failed(1, "tar: Espace insuffisant")))
-    with pytest.raises(agent_apply.AgentError, match=r"code 1: tar: Espace insuffisant.*Free 100 MB"):
+    with pytest.raises(AgentError, match=r"code 1: tar: Espace insuffisant.*Free 100 MB"):
         full.apply()
     assert full.host.commands("swap.cmd") == []
 
 
 def test_bytes_that_tar_got_altered_go_by_put_file_once(tmp_path: Path) -> None:
     altered = Deployment(tmp_path, Facts(tar=True), ("certutil", sections({})))
-    with pytest.raises(agent_apply.AgentError, match="arrive altered"):
+    with pytest.raises(AgentError, match="arrive altered"):
         altered.apply()
-    assert f"{altered.wanted.folder}\\staging\\restic.exe" in altered.host.files
+    assert f"{altered.wanted.folder}\\staging-0a1b2c3d\\restic.exe" in altered.host.files
 
 
 def test_server_2016_has_no_tar_and_gets_put_file(tmp_path: Path) -> None:
@@ -218,17 +231,17 @@ def test_a_binary_that_is_not_what_it_should_be_is_refused(tmp_path: Path, versi
     strange = Deployment(tmp_path, Facts(tar=True))
     good = {name: ARRIVED.format(value) for name, value in in_order(strange.wanted).hashes.items()}
     strange.host.rules.insert(0, ("certutil", sections({**good, "version": version})))
-    with pytest.raises(agent_apply.AgentError, match=says):
+    with pytest.raises(AgentError, match=says):
         strange.apply()
 
 
 def test_a_binary_damaged_on_the_controller_is_never_sent(tmp_path: Path) -> None:
     damaged = Deployment(tmp_path, Facts(tar=True))
     (tmp_path / "restic.exe").write_bytes(b"MZ cut")
-    with pytest.raises(agent_apply.AgentError, match="is damaged"):
+    with pytest.raises(AgentError, match="is damaged"):
         damaged.apply()
     (tmp_path / "restic.exe").unlink()
-    with pytest.raises(agent_apply.AgentError, match="cannot be read"):
+    with pytest.raises(AgentError, match="cannot be read"):
         damaged.apply()
     assert damaged.host.inputs == []
 
@@ -251,7 +264,7 @@ def test_a_running_backup_is_waited_for(tmp_path: Path) -> None:
 def test_a_backup_that_does_not_end_is_said_and_nothing_sent(tmp_path: Path) -> None:
     busy = Deployment(tmp_path, None, ("^echo 1 2>>", Output(1, b"", b"")))
     busy.facts = replace(busy.facts, running=True, hashes={**busy.facts.hashes, "restic.exe": "00"})
-    with pytest.raises(agent_apply.AgentError, match=r"a backup still runs.*prosecours_agent_wait"):
+    with pytest.raises(AgentError, match=r"a backup still runs.*prosecours_agent_wait"):
         busy.apply()
     assert busy.host.inputs == []
 
@@ -266,7 +279,7 @@ def test_a_backup_that_does_not_end_is_said_and_nothing_sent(tmp_path: Path) -> 
 )
 def test_what_windows_refuses_is_said_in_its_words(tmp_path: Path, rule: Any, says: str) -> None:
     refused = Deployment(tmp_path, Facts(tar=True), rule)
-    with pytest.raises(agent_apply.AgentError, match=says):
+    with pytest.raises(AgentError, match=says):
         refused.apply()
 
 
@@ -286,7 +299,7 @@ def test_the_first_backup_is_started_and_seen(tmp_path: Path) -> None:
     assert first.host.commands("schtasks /run /tn")
 
 
-# The whole flow
+# -- the whole flow -------------------------------------------------------------------------------------
 
 
 def deployed(
@@ -325,20 +338,20 @@ def test_nothing_to_change_is_one_question(tmp_path: Path) -> None:
 
 
 def test_what_does_not_stay_changed_is_said(tmp_path: Path) -> None:
-    with pytest.raises(agent_apply.AgentError, match=r"still not as it is to be \(task .* registered"):
+    with pytest.raises(AgentError, match=r"still not as it should be \(task .* registered"):
         deployed(
             tmp_path, Facts(tar=True), lambda wanted: replace(in_order(wanted), task_xml=""), check=False
         )
 
 
 def test_a_cut_answer_is_said(tmp_path: Path) -> None:
-    with pytest.raises(agent_apply.AgentError, match=r"without the expected end.*TEMP"):
-        agent_apply.observe(Host(("##", Output(1, b"Le disque est plein", b""))), "C:\\x")
+    with pytest.raises(Garbled, match=r"^moulin-srv1: .*without the expected end.*TEMP"):
+        observe(Host(("##", Output(1, b"Le disque est plein", b""))), "C:\\x")
 
 
 def test_arguments_become_a_request() -> None:
     arguments = {
-        "contract": request().contract,
+        "contract": request().contract.plain(),
         "repository": {
             "url": "rest:https://h/", "username": "u", "password": "p", "encryption_password": "e",
             "ca": None,

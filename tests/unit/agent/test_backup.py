@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils import agent_backup, agent_desired
-from ansible_collections.prosecours.backup.plugins.plugin_utils.agent_apply import AgentError
-from ansible_collections.prosecours.backup.plugins.plugin_utils.agent_facts import Facts
-from ansible_collections.prosecours.backup.plugins.plugin_utils.session import Output
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import backup as agent_backup
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import desired as agent_desired
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.facts import Facts
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.refusals import AgentError
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.probe import Garbled
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session import Output
 
 from .hosts import FOLDER, Host, answers_of, in_order, request, sections
 
@@ -76,7 +78,7 @@ def test_a_task_that_cannot_start_is_said() -> None:
 
 
 def test_a_cut_answer_is_said() -> None:
-    with pytest.raises(AgentError, match="without the expected end"):
+    with pytest.raises(Garbled, match="without the expected end"):
         back_up(IDLE, rule=("##[^(]*exists(?!.*:task&)", Output(1, b"", b"")))
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from typing import Any
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils import agent_desired
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import desired as agent_desired
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import HostContract
+from ansible_collections.prosecours.backup.plugins.plugin_utils.secret import Secret
 from hypothesis import given
 from hypothesis import strategies as st
 
 from .hosts import CONTRACT, request
 
 
-def contract(**changes: Any) -> dict[str, Any]:
-    return {**copy.deepcopy(CONTRACT), **changes}
+def contract(**changes: Any) -> HostContract:
+    return HostContract.from_plain({**CONTRACT, **changes})
 
 
 def test_the_perimeter_is_files_that_restic_reads() -> None:
@@ -78,7 +79,7 @@ def test_no_text_holds_a_secret() -> None:
 @given(spread=st.integers(0, 600), host=st.text("abcdef-0123456789", min_size=1), hour=st.integers(0, 23))
 def test_the_spread_is_fixed_and_in_its_bounds(spread: int, host: str, hour: int) -> None:
     schedule = {"time": f"{hour:02d}:30", "spread_minutes": spread}
-    first, again = (agent_desired.start_time(contract(host=host, schedule=schedule)) for _ in range(2))
+    first, again = (contract(host=host, schedule=schedule).starts_at for _ in range(2))
     assert first == again
     hours, minutes = map(int, first.split(":"))
     late = (hours * 60 + minutes - hour * 60 - 30) % 1440
@@ -86,7 +87,7 @@ def test_the_spread_is_fixed_and_in_its_bounds(spread: int, host: str, hour: int
 
 
 def test_the_servers_of_a_client_do_not_start_together() -> None:
-    times = {agent_desired.start_time(contract(host=f"srv{number}")) for number in range(20)}
+    times = {contract(host=f"srv{number}").starts_at for number in range(20)}
     assert len(times) > 10
 
 
@@ -117,9 +118,9 @@ def test_the_task_runs_in_the_folder_that_was_chosen() -> None:
         ({"folder": "\\\\server\\share\\x"}, "prosecours_agent_folder"),
         ({"folder": "C:\\100%\\x"}, "prosecours_agent_folder"),
         ({"username": "é"}, "prosecours_repository_username"),
-        ({"http_password": agent_desired.Secret("a\nb")}, "prosecours_repository_password"),
-        ({"encryption_password": agent_desired.Secret(" a")}, "prosecours_encryption_password"),
-        ({"encryption_password": agent_desired.Secret("")}, "prosecours_encryption_password"),
+        ({"http_password": Secret("a\nb")}, "prosecours_repository_password"),
+        ({"encryption_password": Secret(" a")}, "prosecours_encryption_password"),
+        ({"encryption_password": Secret("")}, "prosecours_encryption_password"),
         ({"contract": contract(host="srv&1")}, "inventory name"),
         ({"contract": contract(perimeter=[])}, "perimeter of moulin-srv1 is empty"),
     ],
@@ -136,8 +137,8 @@ def test_what_is_usual_is_accepted() -> None:
 
 
 def test_a_secret_shows_stars() -> None:
-    secret = agent_desired.Secret("x")
+    secret = Secret("x")
     assert f"{secret} {secret!r}" == "*** ***"
-    assert secret == agent_desired.Secret("x")
+    assert secret == Secret("x")
     assert secret != "x"
-    assert len({secret, agent_desired.Secret("x")}) == 1
+    assert len({secret, Secret("x")}) == 1

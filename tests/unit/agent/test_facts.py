@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils import agent_desired, agent_facts, probe
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import desired as agent_desired
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import facts as agent_facts
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows import probe
 
 from .hosts import FOLDER, IDENTITY, answers_of, in_order, request, sections
 
@@ -13,7 +16,7 @@ WANTED = agent_desired.desired(request(), shadow_copies=False)
 
 
 def observed(answers: dict[str, str]) -> agent_facts.Facts:
-    line = probe.compose(agent_facts.probes(FOLDER, "n1"), "n1")
+    line = probe.compose(agent_facts.probes(FOLDER), "n1")
     return agent_facts.parse(probe.split(sections(answers)(line).stdout, "n1"))
 
 
@@ -28,7 +31,7 @@ def test_a_bare_host_has_nothing() -> None:
 
 def test_the_question_fits_a_line_for_the_longest_folder() -> None:
     folder = "C:\\" + "x" * 240
-    assert len(probe.compose(agent_facts.probes(folder, "abcd1234"), "abcd1234")) < 8191
+    assert len(probe.compose(agent_facts.probes(folder), "abcd1234")) < 8191
 
 
 @pytest.mark.parametrize(
@@ -53,11 +56,11 @@ def test_shadow_copies_need_a_service_that_is_not_disabled(answer: str, present:
     ],
 )
 def test_a_hash_is_the_line_of_hex_digits(answer: str) -> None:
-    assert agent_facts.sha256(answer) == "ab" * 32
+    assert probe.hashed(answer) == "ab" * 32
 
 
 def test_no_hash_without_a_whole_line_of_it() -> None:
-    assert agent_facts.sha256("CertUtil: -hashfile ÉCHEC de la commande : 0x80070002\r\n" + "ab" * 20) == ""
+    assert probe.hashed("CertUtil: -hashfile ÉCHEC de la commande : 0x80070002\r\n" + "ab" * 20) == ""
 
 
 @pytest.mark.parametrize(
@@ -99,3 +102,22 @@ def test_a_repository_id_is_64_hex_digits() -> None:
         == IDENTITY
     )
     assert observed({"exists": "1", "names": "repository.id", "type:repository.id": "x"}).repository_id == ""
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "own", "wanted"),
+    [
+        # robocopy in UTC, and in the local time of Paris, as a Windows might have it
+        ("21:00:05", "21:40:01", "2026-11-23T22:40:00.123456789+01:00", ("21:00:05Z", "21:40:01Z")),
+        ("22:00:05", "22:40:01", "2026-11-23T22:40:00.123456789+01:00", ("21:00:05Z", "21:40:01Z")),
+        ("21:00:05", "21:40:01", "2026-11-23T21:40:00", ("21:00:05Z", "21:40:01Z")),
+        ("21:00:05", "21:40:01", "?", ("21:00:05Z", "21:40:01Z")),
+    ],
+)
+def test_times_are_held_against_restics_own(start: str, end: str, own: str, wanted: tuple[str, str]) -> None:
+    status = {
+        "start": f"2026-11-23T{start}Z", "end": f"2026-11-23T{end}Z", "summary": {"backup_end": own},
+    }  # fmt: skip
+    found = observed({"exists": "1", "names": "status.json", "type:status.json": json.dumps(status)}).status
+    assert found is not None
+    assert (found["start"], found["end"]) == tuple(f"2026-11-23T{time}" for time in wanted)

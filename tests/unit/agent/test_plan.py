@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils import agent_desired
-from ansible_collections.prosecours.backup.plugins.plugin_utils.agent_facts import Facts
-from ansible_collections.prosecours.backup.plugins.plugin_utils.agent_plan import plan
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import desired as agent_desired
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.facts import Facts
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.plan import plan
 
 from .hosts import in_order, request
 
@@ -65,7 +65,7 @@ def test_a_bare_host_needs_everything_in_order() -> None:
          "rights", "password.txt: SYSTEM", "txt: \n", "D:AI"),
         ({"rights": {**GOOD.rights, "logs": "not SDDL"}}, "rights", "logs: SYSTEM", "not SDDL", "D:AI"),
         ({"repository_id": ""}, "repository", "opened", "", "the id"),
-        ({"names": GOOD.names | {"staging"}}, "staging", "leftovers", "folder", ""),
+        ({"leftovers": frozenset({"staging-0a1b2c3d"})}, "staging", "leftovers", "folder", ""),
     ],
 )  # fmt: skip
 def test_each_drift_is_one_named_change(

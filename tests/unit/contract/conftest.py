@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.prosecours.backup.plugins.plugin_utils import contract
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.prosecours.backup.plugins.plugin_utils.ansible_adapter import tagged
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract import contracts as contract
+from ansible_collections.prosecours.backup.plugins.plugin_utils.validation.mistakes import Origin, Way
 
 MOULIN = r"""
 prosecours_clients:
@@ -69,10 +73,9 @@ prosecours_clients:
 """.lstrip()
 
 SECRETS = {
-    "prosecours_repository_url": "rest:https://127.0.0.1:8000/{client}/",
-    "prosecours_repository_username": "{client}",
-    "prosecours_repository_password": "S3cret-of-the-repository",
-    "prosecours_encryption_password": "S3cret-of-the-encryption",
+    "prosecours_repository_url": "rest:https://{client}.example:8000/",
+    "prosecours_repository_password": "S3cret-of-the-repository-of-{host}",
+    "prosecours_encryption_password": "S3cret-of-the-encryption-of-{host}",
 }
 
 
@@ -104,8 +107,10 @@ class Inventory:
             try:
                 clients = yaml.safe_load(path.read_text(encoding="utf-8"))["prosecours_clients"]["children"]
                 for client, parts in clients.items():
-                    shared = {name: value.format(client=client) for name, value in SECRETS.items()}
                     for host, own in parts["hosts"].items():
+                        shared = {
+                            name: value.format(client=client, host=host) for name, value in SECRETS.items()
+                        }
                         hosts.setdefault(host, {}).update({**shared, **parts["vars"], **(own or {})})
             except (yaml.YAMLError, TypeError, KeyError, AttributeError, UnicodeDecodeError):
                 continue  # As Ansible does: a file that it cannot read gives no hosts.
@@ -113,8 +118,24 @@ class Inventory:
         for host, values in hosts.items():
             failed = failures.get(host, {})
             computed = {name: value for name, value in values.items() if name not in failed}
-            found[host] = contract.Resolved(computed, failed)
+            found[host] = contract.Resolved(computed, failed, self._origin(host))
         return found
+
+    def _origin(self, host: str) -> Callable[[Way], Origin | None]:
+        """What Ansible's own reader of YAML knows of the places in a server's file."""
+
+        def origin(way: Way) -> Origin | None:
+            for path in sorted((self.folder / "clients").glob("*.yml")):
+                try:
+                    clients = DataLoader().load_from_file(str(path))["prosecours_clients"]["children"]
+                    for parts in clients.values():
+                        if host in parts["hosts"]:
+                            return tagged({**parts["vars"], **(parts["hosts"][host] or {})}, way)
+                except (AnsibleError, TypeError, KeyError, AttributeError):
+                    continue
+            return None
+
+        return origin
 
     def check(self, failures: Mapping[str, Mapping[str, str]] | None = None) -> contract.Contract:
         playbook = self.folder / "playbooks"

@@ -7,8 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils import catalogue
-from ansible_collections.prosecours.backup.plugins.plugin_utils import contract_variables as variables
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract import catalogue, variables
 
 # Annexe 1, part A, line by line. (Two lines of the print have a space after "<racine>\"; no directory has.)
 PRINTED = r"""

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.prosecours.backup.plugins.plugin_utils import contract, contract_errors
-from ansible_collections.prosecours.backup.plugins.plugin_utils import contract_variables as variables
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract import contracts as contract
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract import variables
+from ansible_collections.prosecours.backup.plugins.plugin_utils.validation import mistakes as contract_errors
 from jsonschema import Draft202012Validator
 
 from .conftest import LAC, MOULIN, Inventory
@@ -25,8 +25,9 @@ def test_the_contract_of_a_server(inventory: Inventory) -> None:
     assert found.hosts["moulin-srv1"] == {
         "client": {"id": "gaec_du_moulin", "name": "GAEC du Moulin", "reference": "PS-2026-0042"},
         "host": "moulin-srv1",
+        "repository": "rest:https://gaec_du_moulin.example:8000/moulin-srv1/",
         "subscribed_gb": 200,
-        "retention": {"daily": 7, "weekly": 2},
+        "retention": {"daily": 7, "weekly": 3},
         "options": ["import"],
         "alsace_moselle": False,
         "monthly_report": False,
@@ -56,9 +57,24 @@ def test_the_contract_of_a_server(inventory: Inventory) -> None:
         "upload_limit_kib": 0,
         "uplink_mbit": None,
         "downlink_mbit": None,
+        "dumps": {r"D:\isagiwf\backup": 4},
     }
     assert found.clients["gaec_du_moulin"]["hosts"] == ["moulin-srv1", "moulin-sql"]
     assert found.hosts["moulin-sql"]["perimeter"][0]["path"] == r"D:\isabackup"
+    assert found.clients["gaec_du_moulin"]["dumps"] == {
+        "moulin-srv1": {r"D:\isagiwf\backup": 4},
+        "moulin-sql": {r"D:\isabackup": 4},
+    }
+
+
+@pytest.mark.parametrize(("days", "kept"), [(0, {}), (10, {r"D:\isagiwf\backup": 10})])
+def test_a_server_may_have_another_age_of_its_dumps(
+    inventory: Inventory, days: int, kept: dict[str, int]
+) -> None:
+    inventory.edit("clients/moulin.yml", (SRV1, f"{SRV1}          prosecours_dump_days: {days}\n"))
+    found = inventory.check()
+    assert found.errors == ()
+    assert found.clients["gaec_du_moulin"]["dumps"]["moulin-srv1"] == kept
 
 
 def test_no_secret_is_in_the_result_or_in_an_error(inventory: Inventory) -> None:
@@ -79,7 +95,7 @@ def test_no_secret_is_in_the_result_or_in_an_error(inventory: Inventory) -> None
     assert "S3cret" not in "".join(errors)
 
 
-# Layer 1: the files
+# -- layer 1: the files ---------------------------------------------------------------------------------
 
 SHAPES: list[tuple[str, str, str]] = [
     ("prosecours_clients:\n  children:\n    lac:\n      vars:\n\tx: 1\n", "5", "Indent with spaces"),
@@ -196,7 +212,7 @@ def test_a_copied_file_that_was_only_renamed(inventory: Inventory) -> None:
 
 
 def test_a_copy_that_keeps_the_repository(inventory: Inventory) -> None:
-    own = "        prosecours_repository_url: rest:https://Sauvegarde:8000/commun/\n        prosecours_repository_username: commun\n"
+    own = "        prosecours_repository_url: rest:https://Sauvegarde:8000/\n"
     for name in ("lac", "moulin"):
         inventory.edit(
             f"clients/{name}.yml", ("        prosecours_client_name", f"{own}        prosecours_client_name")
@@ -204,8 +220,44 @@ def test_a_copy_that_keeps_the_repository(inventory: Inventory) -> None:
     errors = inventory.errors()
     assert [error.split(":")[1].split(" ", 1)[1] for error in errors] == [
         "gaec_du_moulin prosecours_repository_url",
-        "gaec_du_moulin prosecours_repository_username",
     ]
+
+
+@pytest.mark.parametrize("name", ["repository_password", "encryption_password"])
+def test_no_two_servers_have_the_same_password(inventory: Inventory, name: str) -> None:
+    """Neither of one client nor of two; and no password is shown."""
+    own = f"          prosecours_{name}: S3cret-that-was-copied\n"
+    for file, host in (("moulin", "moulin-srv1"), ("moulin", "moulin-sql"), ("lac", "lac-srv")):
+        inventory.edit(f"clients/{file}.yml", (f"        {host}:\n", f"        {host}:\n{own}"))
+    errors = inventory.errors()
+    assert [error.partition(" →")[0] for error in errors] == [
+        f'moulin.yml:23 moulin-srv1 prosecours_{name}: it is that of the server "lac-srv" too',
+        f'moulin.yml:32 moulin-sql prosecours_{name}: it is that of the server "lac-srv" too',
+    ]
+    assert "S3cret" not in "".join(errors)
+
+
+@pytest.mark.parametrize("host", ["data", "locks", "config"])
+def test_the_name_of_a_server_is_that_of_its_repository(inventory: Inventory, host: str) -> None:
+    inventory.edit("clients/lac.yml", ("        lac-srv:\n", f'        "{host}":\n'))
+    [error] = inventory.errors()
+    assert f'"{host}" cannot be the name of a repository' in error
+
+
+def test_only_a_key_of_a_bucket_has_another_name_than_its_server(inventory: Inventory) -> None:
+    inventory.edit(
+        "clients/lac.yml",
+        ("        lac-srv:\n", "        lac-srv:\n          prosecours_repository_username: lac\n"),
+    )
+    [error] = inventory.errors()
+    assert "lac-srv prosecours_repository_username: a server signs in by its name in the inventory" in error
+    url = "        prosecours_repository_url: s3:https://s3.example/lac\n"
+    inventory.edit("clients/lac.yml", ("      hosts:\n", f"{url}      hosts:\n"))
+    assert inventory.errors() == []
+    assert inventory.check().hosts["lac-srv"]["repository"] == "s3:https://s3.example/lac/lac-srv"
+    inventory.edit("clients/lac.yml", ("          prosecours_repository_username: lac\n", ""))
+    [error] = inventory.errors()
+    assert "lac-srv prosecours_repository_username: it is missing" in error
 
 
 def test_no_client_at_all(tmp_path: Path) -> None:
@@ -229,7 +281,7 @@ def test_group_vars_that_win_over_a_client_file(inventory: Inventory) -> None:
     )
 
 
-# Layers 2 and 3: types and values
+# -- layers 2 and 3: types and values -------------------------------------------------------------------
 
 WRONG: list[tuple[tuple[str, str], str]] = [
     (("prosecours_subscribed_gb: 200", "prosecours_subscribed_gb: 0"), "7 gaec_du_moulin prosecours_subscribed_gb: 0 is less than 1"),
@@ -260,8 +312,11 @@ WRONG: list[tuple[tuple[str, str], str]] = [
     ((SRV1, f"        prosecours_backup_time: 22:30\n{SRV1}"), "22:30 is the number 1350 in YAML → Write \"22:30\", with the quotes"),
     ((SRV1, f"        prosecours_backup_time: '24:00'\n{SRV1}"), '"24:00" is not of the expected form'),
     ((SRV1, f"        prosecours_backup_spread_minutes: -1\n{SRV1}"), "-1 is less than 0"),
+    ((SRV1, f"        prosecours_dump_days: 366\n{SRV1}"), "366 is more than 365 → Write days, from 0 to 365"),
     ((SRV1, f"        prosecours_uplink_mbit: 0\n{SRV1}"), "0 is not more than 0"),
     ((SRV1, f"        prosecours_repository_url: http://x/y/\n{SRV1}"), "prosecours_repository_url: the value is not of the expected form"),
+    ((SRV1, f"        prosecours_repository_url: rest:https://x:8042/other/\n{SRV1}"), "prosecours_repository_url: the value is not of the expected form"),
+    ((SRV1, f"        prosecours_repository_url: rest:https://x:8042/../\n{SRV1}"), "prosecours_repository_url: the value is not of the expected form"),
     ((SRV1, f"        prosecours_repository_username: 'a:b'\n{SRV1}"), "without spaces or colons"),
     ((SRV1, f"        prosecours_encryption_password: court\n{SRV1}"), "Use 12 characters or more"),
     ((SRV1, f"        prosecours_repository_ca: /etc/ca.pem\n{SRV1}"), "Give the text of the PEM file"),
@@ -317,14 +372,14 @@ def test_variables_that_cannot_be_computed(inventory: Inventory) -> None:
         }
     )
     assert errors == [
-        "lac.yml:3 ferme_du_lac prosecours_encryption_password: Ansible cannot compute it: Attempting to decrypt but no "
+        "lac.yml:15 lac-srv prosecours_encryption_password: Ansible cannot compute it: Attempting to decrypt but no "
         "vault secrets found. → Give the vault's password with --ask-vault-pass or --vault-password-file",
         "lac.yml:15 lac-srv prosecours_root: Ansible cannot compute it: 'disque' is undefined → "
         "Define the variable that it names, or correct its name",
     ]
 
 
-# All at once
+# -- all at once ----------------------------------------------------------------------------------------
 
 
 def test_all_errors_of_all_clients_at_once(inventory: Inventory) -> None:
@@ -363,7 +418,7 @@ def test_the_list_that_people_read(inventory: Inventory) -> None:
     )
 
 
-# The schema is also what editors use, and what the role documents
+# -- the schema is also what editors use, and what the guide describes ----------------------------------
 
 
 def test_the_schema_takes_the_files_and_templates() -> None:
@@ -375,39 +430,33 @@ def test_the_schema_takes_the_files_and_templates() -> None:
         assert list(schema.iter_errors(yaml.safe_load(MOULIN.replace(old, new, 1)))), new
 
 
-def test_the_role_documents_the_variables_of_the_schema() -> None:
-    path = contract.COLLECTION / "roles" / "contract" / "meta" / "argument_specs.yml"
-    options = yaml.safe_load(path.read_text("utf-8"))["argument_specs"]["client"]["options"]
-    _same_as(
-        options, {name: variable.validator.schema for name, variable in variables.variables().items()}, None
+def test_the_guide_describes_the_variables_of_the_schema() -> None:
+    guide = (contract.COLLECTION / "docs" / "fr" / "inventaire.md").read_text("utf-8")
+    assert [name for name in variables.variables() if f"`{name}`" not in guide] == []
+
+
+# -- what is allowed and rarely meant -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("time", "warned"),
+    [("23:44", False), ("23:45", True), ("00:00", True), ("00:15", True), ("00:16", False)],
+)
+def test_a_start_near_midnight_is_warned_of_with_its_place(
+    inventory: Inventory, time: str, warned: bool
+) -> None:
+    """Two nights in one calendar day: a warning, for a technician may have a reason."""
+    text = f"        prosecours_backup_time: '{time}'\n        prosecours_backup_spread_minutes: 0\n{SRV1}"
+    inventory.edit("clients/moulin.yml", (SRV1, text))
+    found = inventory.check()
+    assert not found.errors
+    said = [contract_errors.sentence(one, inventory.folder) for one in found.warnings]
+    assert said == (
+        [
+            "clients/moulin.yml, line 21, gaec_du_moulin, prosecours_backup_time: Its backups start at "
+            f"{time}: two nights can fall on one day, and none on another. Choose a time and a spread that "
+            "give no start between 23:45 and 00:15."
+        ]
+        if warned
+        else []
     )
-    assert {name for name, option in options.items() if option.get("required")} == {
-        name for name, variable in variables.variables().items() if variable.required
-    }
-
-
-def _same_as(options: dict[str, Any], schemas: dict[str, Any], required: list[str] | None) -> None:
-    kinds = {
-        **{"string": "str", "integer": "int", "number": "float", "boolean": "bool"},
-        **{"array": "list", "object": "dict"},
-    }
-    box = json.loads(variables.SCHEMA.read_text("utf-8"))["$defs"]["box"]
-    assert list(options) == list(schemas)
-    for name, schema in schemas.items():
-        option = options[name]
-        kind = (
-            schema["type"]
-            if isinstance(schema["type"], str)
-            else next(k for k in schema["type"] if k != "null")
-        )
-        assert option["type"] == kinds[kind], name
-        assert option["description"].startswith(schema["description"]), name
-        items = schema.get("items", {})
-        items = box if "$ref" in items else items
-        assert option.get("elements") == kinds.get(items.get("type")), name
-        assert option.get("choices") == (schema.get("enum") or items.get("enum")), name
-        if required is not None:
-            assert option.get("required", False) == (name in required), name
-        inner = schema.get("properties") or items.get("properties")
-        if inner:
-            _same_as(option["options"], inner, (schema if "properties" in schema else items)["required"])

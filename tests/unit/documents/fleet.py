@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.shape import read
+from ansible_collections.prosecours.backup.plugins.plugin_utils.documents.model import Report
+
 PARIS = ZoneInfo("Europe/Paris")
 AT = datetime(2026, 11, 23, 13, 5, tzinfo=UTC)
 GO = 10**9
@@ -19,7 +22,6 @@ NAMES = (
     *("SCEA Saint-Aubin-en-Bray et Villers-sur-Auchy", "M. Gaëtan Lefèvre"),
 )
 
-#: kind -> (severity, clause, English, French, French remedy)
 KINDS = {
     "silent": (
         *("critical", "C6", "No backup of {host} has arrived since 18 November"),
@@ -62,6 +64,14 @@ KINDS = {
         "Vérifier l'espace libre du volume et le service de clichés instantanés.",
     ),
 }
+"""kind -> (severity, clause, English, French, French remedy)"""
+
+PROVIDER = {
+    "applications": "iah@groupeisagri.example",
+    "systems": "noc@groupeisagri.example",
+    "telephone": "03.44.06.41.14",
+}
+"""The provider's contacts, as a report names them."""
 
 
 def report(clients: int = 10, at: datetime = AT) -> dict[str, Any]:
@@ -75,6 +85,11 @@ def report(clients: int = 10, at: datetime = AT) -> dict[str, Any]:
         "closed": closed,
         "journal": {"entries": 1234, "head": "9f2c" * 16},
     }
+
+
+def typed(report: dict[str, Any]) -> Report:
+    """As the product reads it."""
+    return read(Report, report)
 
 
 def client(number: int, at: datetime = AT) -> dict[str, Any]:
@@ -121,6 +136,7 @@ def client(number: int, at: datetime = AT) -> dict[str, Any]:
         "id": key,
         "name": name,
         "reference": f"PS-2026-{42 + number:04}",
+        "retention": {"daily": 7, "weekly": 3},
         "contacts": {
             "main": {
                 "title": "Mme",
@@ -157,7 +173,7 @@ def client(number: int, at: datetime = AT) -> dict[str, Any]:
                     "end": _iso(at - timedelta(hours=15, minutes=48)),
                     "exit_code": 3 if number == 2 else 0,
                     "errors": 3 if number == 2 else 0,
-                    "missing": 0,
+                    "missing": [],
                     "degraded": number == 9,
                 }
                 if reachable[host]
@@ -240,6 +256,7 @@ def _status(
         },
         "set_aside": [],
         "losses": {},
+        "rubbish": [],
         "locks": [],
         "retention": {"at": _iso(at - timedelta(hours=7)), "failure": None},
         "check": {

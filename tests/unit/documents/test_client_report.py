@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import subprocess
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pypdf
 import pytest
-import yaml
-from ansible_collections.prosecours.backup.plugins.plugin_utils import client_report, mail
-from ansible_collections.prosecours.backup.plugins.plugin_utils.agent_desired import Secret
-from unit.mail.smtp_server import PASSWORD, USER, Inbox, running
+from ansible_collections.prosecours.backup.plugins.plugin_utils.documents import client_report, mail
+from ansible_collections.prosecours.backup.plugins.plugin_utils.secret import Secret
+from unit.documents.smtp_server import USER, Inbox, of_the_provider
+
 from windows_lab.certificates import Authority
 
 from . import fleet
@@ -24,11 +22,6 @@ from .pages import Page, plain
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 OCTOBER = client_report.Month(date(2026, 10, 1))
-PROVIDER = {
-    "applications": "iah@groupeisagri.example",
-    "systems": "noc@groupeisagri.example",
-    "telephone": "03.44.06.41.14",
-}
 
 
 @pytest.fixture(scope="module")
@@ -43,25 +36,16 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def smtp(authority: Authority) -> Iterator[tuple[mail.Server, Inbox]]:
-    with running(authority) as (port, inbox):
-        yield (
-            mail.Server(
-                "localhost",
-                "surveillance@groupeisagri.example",
-                port,
-                "starttls",
-                USER,
-                Secret(PASSWORD),
-                str(authority.certificate_path),
-            ),
-            inbox,
-        )
+    with of_the_provider(authority) as served:
+        yield served
 
 
 def _plan(
     report: dict[str, Any], folder: Path, *clients: str, post: bool = True, again: bool = False
-) -> tuple[list[client_report.Plan], dict[str, list[str]]]:
-    return client_report.plan(report, clients, OCTOBER, folder, PROVIDER, post=post, again=again)
+) -> tuple[list[client_report.Due], dict[str, list[str]]]:
+    return client_report.plan(
+        fleet.typed(report), clients, OCTOBER, folder, fleet.PROVIDER, post=post, again=again
+    )
 
 
 def _page(report: dict[str, Any], client: str) -> Page:
@@ -100,7 +84,10 @@ def test_facts_of_the_month(report: dict[str, Any]) -> None:
         ("client_04", "Aucun essai de restauration n'a encore été fait."),
         ("client_08", "Une version que prévoit le contrat (article IV.2.3) n'a pas été retrouvée."),
         ("client_08", "Contrôle du dépôt le 23 novembre 2026 : un défaut a été constaté."),
-        ("client_00", "Essai de restauration le 14 novembre 2026 : 12 fichiers relus (48,3 Mo), identiques"),
+        (
+            "client_00",
+            "Essai de restauration le 14 novembre 2026 : 12 fichiers relus, 48,3 Mo (46,1 Mio), identiques",
+        ),
         ("client_00", "Elles ne valent pas garantie du contenu des fichiers (article IV.2.2 du contrat)."),
         ("client_00", "Matériel et systèmes : noc@groupeisagri.example, 03.44.06.41.14."),
     ],
@@ -139,11 +126,14 @@ def test_no_client_sees_another(report: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("given", ["", "applications", "systems", "telephone"])
 def test_a_provider_that_says_little_of_itself(given: str, report: dict[str, Any]) -> None:
-    provider: dict[str, Any] = {key: PROVIDER[key] if key == given else None for key in PROVIDER if given}
-    plans, _ = client_report.plan(report, ["client_01"], OCTOBER, Path("/nowhere"), provider, post=True)
+    contacts = fleet.PROVIDER.items() if given else ()
+    provider: dict[str, Any] = {key: value if key == given else None for key, value in contacts}
+    plans, _ = client_report.plan(
+        fleet.typed(report), ["client_01"], OCTOBER, Path("/nowhere"), provider, post=True
+    )
     assert plans[0].message is not None
     for text in (plans[0].html, plans[0].message.text, plans[0].message.html):
-        shown = {key for key, value in PROVIDER.items() if value in text}
+        shown = {key for key, value in fleet.PROVIDER.items() if value in text}
         assert shown == ({given} - {"telephone"} if given else set())
         assert "None" not in text
 
@@ -259,10 +249,10 @@ def test_the_month(wished: str, now: str, month: str) -> None:
 @pytest.mark.parametrize(
     ("wished", "sentence"),
     [
-        ("2026-11", "2026-11 is not over yet: ask for a month before 2026-11."),
-        ("2026-13", '"2026-13" is no month: write prosecours_report_month like "2026-10".'),
-        ("octobre", '"octobre" is no month: write prosecours_report_month like "2026-10".'),
-        ("../..", '"../.." is no month: write prosecours_report_month like "2026-10".'),
+        ("2026-11", "2026-11 is not over yet. Ask for a month before 2026-11."),
+        ("2026-13", '"2026-13" is no month. Write prosecours_report_month like "2026-10".'),
+        ("octobre", '"octobre" is no month. Write prosecours_report_month like "2026-10".'),
+        ("../..", '"../.." is no month. Write prosecours_report_month like "2026-10".'),
     ],
 )
 def test_a_month_that_is_none(wished: str, sentence: str) -> None:
@@ -275,20 +265,24 @@ def test_a_monitoring_run_that_is_too_old(report: dict[str, Any]) -> None:
     with pytest.raises(client_report.ClientReportError) as caught:
         _plan({**report, "at": "2026-10-31T21:00:00Z"}, Path("/nowhere"), "client_01")
     assert str(caught.value) == (
-        "The last monitoring run is of 2026-10-31, before the end of 2026-10: "
-        "run playbooks/monitor.yml first."
+        "The last monitoring run is of 2026-10-31, before the end of 2026-10. "
+        "Run playbooks/monitor.yml first."
     )
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "There is no {}: run playbooks/monitor.yml first."),
-        ("{", "{} is no report of monitoring: run playbooks/monitor.yml first."),
-        ("[]", "{} is no report of monitoring that this version knows: run playbooks/monitor.yml first."),
+        (None, "There is no {}. Run playbooks/monitor.yml first."),
+        ("{", "{} is no report of monitoring. Run playbooks/monitor.yml first."),
+        ("[]", "{} is no report of monitoring that this version knows. Run playbooks/monitor.yml first."),
+        (
+            '{"format": 1, "at": "2026-11-23T13:05:00Z", "clients": [{"id": "moulin"}], "closed": []}',
+            "{} is no report of monitoring that this version knows. Run playbooks/monitor.yml first.",
+        ),
         (
             '{"format": 9}',
-            "{} is no report of monitoring that this version knows: run playbooks/monitor.yml first.",
+            "{} is no report of monitoring that this version knows. Run playbooks/monitor.yml first.",
         ),
     ],
 )
@@ -319,113 +313,7 @@ def test_two_at_once_do_not_send_twice(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     refused = pytest.raises(
-        client_report.ClientReportError, match=r"cannot be written \(Not a directory\): set"
+        client_report.ClientReportError, match=r"cannot be written \(Not a directory\)\. Set"
     )
     with refused, client_report.alone(tmp_path / "file" / "clients"):
         pytest.fail("no folder")
-
-
-# -- the playbook -----------------------------------------------------------------------------------------
-
-SERVER = {
-    "ansible_host": "127.0.27.9",
-    "prosecours_root": "D:\\",
-    "prosecours_software": ["isagdwf"],
-}
-
-
-class Playbook:
-    """playbooks/client_report.yml on an inventory of two clients, of whom one wants reports."""
-
-    def __init__(self, folder: Path, report: dict[str, Any], server: mail.Server) -> None:
-        self.folder = folder
-        self.reports = folder / "reports"
-        self.journal = folder / "journal"
-        (self.reports / "monitoring").mkdir(parents=True)
-        (self.reports / "monitoring" / "report.json").write_text(json.dumps(report), "utf-8")
-        for number, wished in ((0, True), (1, False)):
-            client = report["clients"][number]
-            self.write(f"clients/{client['id']}.yml", {"prosecours_clients": {"children": {client["id"]: {
-                "vars": {
-                    "prosecours_client_name": client["name"],
-                    "prosecours_contract_reference": client["reference"],
-                    "prosecours_subscribed_gb": 50,
-                    "prosecours_monthly_report": wished,
-                    "prosecours_contact_main": client["contacts"]["main"],
-                    "prosecours_repository_url": f"rest:https://127.0.27.9:{8000 + number}/{client['id']}/",
-                    "prosecours_repository_username": client["id"],
-                    "prosecours_repository_password": f"repository-{number}",
-                    "prosecours_encryption_password": f"encryption-{number}",
-                },
-                "hosts": {f"srv{number}": {**SERVER, "ansible_host": f"127.0.27.{number + 1}"}},
-            }}}})  # fmt: skip
-        self.write("all_clients.yml", {"prosecours_clients": {"vars": {
-            "prosecours_report_dir": str(self.reports),
-            "prosecours_provider_contacts": PROVIDER,
-            "prosecours_mail": {
-                "host": server.host,
-                "port": server.port,
-                "username": USER,
-                "password": PASSWORD,
-                "ca_file": server.ca_file,
-                "sender": server.sender,
-            },
-        }}})  # fmt: skip
-
-    def write(self, name: str, content: dict[str, Any]) -> None:
-        path = self.folder / "inventory" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(content, allow_unicode=True), "utf-8")
-
-    def run(self, *more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["ansible-playbook", "-i", self.folder / "inventory", "playbooks/client_report.yml", *more],
-            cwd=CHECKOUT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "PROSECOURS_JOURNAL": str(self.journal)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-
-
-def test_the_playbook(authority: Authority, smtp: tuple[mail.Server, Inbox], tmp_path: Path) -> None:
-    server, inbox = smtp
-    now = datetime.now(UTC)
-    playbook = Playbook(tmp_path, fleet.report(2, now), server)
-    month = client_report.month_of("", now)
-    folder = playbook.reports / "clients" / str(month)
-
-    predicted = playbook.run("--check")
-    assert predicted.returncode == 0, predicted.stdout + predicted.stderr
-    assert "changed=1 " in predicted.stdout
-    assert not folder.exists()
-    assert inbox.messages == []
-
-    done = playbook.run("-vvv")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "changed=1 " in done.stdout
-    assert PASSWORD not in done.stdout + done.stderr
-    assert sorted(path.name for path in folder.iterdir()) == [
-        ".lock",
-        f"sauvegardes-{month}-gaec_du_moulin.html",
-        f"sauvegardes-{month}-gaec_du_moulin.pdf",
-        "sent.json",
-    ]
-    assert [message["To"] for message in inbox.messages] == ["elodie.lefevre@gaec-du-moulin.example"]
-
-    journalled = json.loads(playbook.journal.read_text("utf-8").splitlines()[-1])
-    details = [row["details"] for row in journalled["rows"] if row["details"]]
-    assert {"month": str(month), "sent_to": ["elodie.lefevre@gaec-du-moulin.example"]} in details
-    assert PASSWORD not in playbook.journal.read_text("utf-8")
-
-    second = playbook.run()
-    assert second.returncode == 0, second.stdout + second.stderr
-    assert "changed=0 " in second.stdout
-    assert len(inbox.messages) == 1
-
-    unknown = playbook.run("-e", "prosecours_report_client=gaec_du_moulain")
-    assert unknown.returncode == 2
-    said = unknown.stdout + unknown.stderr
-    assert "There is no client" in said
-    assert "Did you mean" in said

@@ -7,38 +7,39 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_findings import Client
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.model import Status
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.shape import as_json, read
+from ansible_collections.prosecours.backup.plugins.plugin_utils.documents.model import last_run
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.facts import of_result
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.findings import ClientFacts
+from unit.contract import contracts
 
 PARIS = ZoneInfo("Europe/Paris")
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=PARIS)  # a Tuesday
 HOST = "moulin-srv1"
 TASK = "\\ProSecours\\Sauvegarde"
 
-CONTRACT: dict[str, Any] = {
-    "id": "gaec_du_moulin",
-    "name": "GAEC du Moulin",
-    "reference": "PS-2026-0042",
-    "subscribed_gb": 50,
-    "contacts": {
-        "main": {
-            "title": "Mme",
-            "first_name": "Élodie",
-            "name": "Lefèvre",
-            "email": "elodie.lefevre@moulin.example",
-            "mobile": "06 12 34 56 78",
+CONTRACT = contracts.client(
+    **{
+        "id": "gaec_du_moulin",
+        "name": "GAEC du Moulin",
+        "reference": "PS-2026-0042",
+        "subscribed_gb": 50,
+        "contacts": {
+            "main": {
+                "title": "Mme",
+                "first_name": "Élodie",
+                "name": "Lefèvre",
+                "email": "elodie.lefevre@moulin.example",
+                "mobile": "06 12 34 56 78",
+            },
+            "substitute": None,
         },
-        "substitute": None,
-    },
-    "hosts": [HOST],
-}
-HOSTS: dict[str, Any] = {
-    HOST: {
-        "client": {name: CONTRACT[name] for name in ("id", "name", "reference")},
-        "host": HOST,
-        "schedule": {"time": "22:00", "spread_minutes": 0},
+        "hosts": [HOST],
     }
-}
-LAST_NIGHT = "2026-11-23T21:00:05Z"  # 22:00:05 in Paris
+)
+HOSTS = {HOST: contracts.host(host=HOST, schedule={"time": "22:00", "spread_minutes": 0})}
+LAST_NIGHT = "2026-11-23T21:00:05+00:00"  # 22:00:05 in Paris
 SERVER: dict[str, Any] = {
     "host": HOST,
     "address": "192.0.2.1",
@@ -47,7 +48,7 @@ SERVER: dict[str, Any] = {
     "error": None,
     "last_status": {
         "start": LAST_NIGHT,
-        "end": "2026-11-23T21:12:00Z",
+        "end": "2026-11-23T21:12:00+00:00",
         "exit_code": 0,
         "missing": [],
         "degraded": False,
@@ -65,7 +66,7 @@ SERVER: dict[str, Any] = {
 STATUS: dict[str, Any] = {
     "client": "gaec_du_moulin",
     "reference": "PS-2026-0042",
-    "at": "2026-11-24T07:55:00Z",
+    "at": "2026-11-24T07:55:00+00:00",
     "servers": {
         HOST: {
             "last": LAST_NIGHT,
@@ -77,7 +78,7 @@ STATUS: dict[str, Any] = {
                 {
                     "id": "ab" * 32,
                     "time": LAST_NIGHT,
-                    "arrival": "2026-11-23T21:11:58Z",
+                    "arrival": "2026-11-23T21:11:58+00:00",
                     "complete": True,
                     "bytes": 20 * 10**9,
                     "files": 1200,
@@ -93,20 +94,26 @@ STATUS: dict[str, Any] = {
         "stored_bytes": 26 * 10**9,
         "subscribed_gb": 50,
         "percent": 40.0,
-        "threshold": None,
+        "threshold": 0,
         "full_on": None,
         "closed": False,
         "history": [],
     },
     "set_aside": [],
     "losses": {},
+    "rubbish": [],
+    "unmeasured": [],
     "locks": [],
-    "retention": {"at": "2026-11-24T05:30:00Z", "failure": None},
+    "retention": {"at": "2026-11-24T05:30:00+00:00", "failure": None},
+    "retired": {},
+    "dumps": {},
     "check": {
-        "at": "2026-11-24T05:35:00Z", "ok": True, "problems": [], "cycle_days": 30, "slices": 30, "slice": 4,
-        "read_whole_on": "2026-11-20",
+        "at": "2026-11-24T05:35:00+00:00", "ok": True, "problems": [], "cycle_days": 30, "slices": 30,
+        "slice": 4, "read_whole_on": "2026-11-20T05:35:00+00:00",
     },
-    "drill": {"at": "2026-11-03T06:00:00Z", "ok": True, "files": 20, "bytes": 10**7, "problems": []},
+    "drill": {"at": "2026-11-03T06:00:00+00:00", "ok": True, "files": 20, "bytes": 10**7, "problems": [],
+        "doubts": [],
+    },
 }  # fmt: skip
 
 
@@ -143,6 +150,9 @@ def client(
     facts: dict[str, Any] | None = SERVER,
     repository: dict[str, Any] | None = STATUS,
     failure: str | None = None,
-) -> Client:
-    servers = {HOST: facts} if facts else {}
-    return Client(CONTRACT, HOSTS, servers, repository, failure)
+) -> ClientFacts:
+    """Read as the actions `monitor` and `findings` read them, one after the other."""
+    servers = {}
+    if facts:
+        servers[HOST] = of_result(HOST, {**facts, "last_status": as_json(last_run(facts["last_status"]))})
+    return ClientFacts(CONTRACT, HOSTS, servers, read(Status, repository) if repository else None, failure)

@@ -8,19 +8,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_findings import (
-    Client,
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.findings import (
+    ClientFacts,
     Finding,
     Limits,
     judge,
 )
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_kinds import KINDS
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_memory import Memory
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.kinds import KINDS
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.memory import Memory
 
 from .fleet import HOST, NOW, TASK, client, drift, server, status
 
-LONG_AGO = (NOW - timedelta(days=60)).isoformat()
-YESTERDAY = "2026-11-23T09:00:00+01:00"
+LONG_AGO = NOW - timedelta(days=60)
+YESTERDAY = datetime.fromisoformat("2026-11-23T09:00:00+01:00")
 KNOWN = Memory(
     {"gaec_du_moulin": LONG_AGO, HOST: LONG_AGO},
     {HOST: {name: (digest, YESTERDAY) for name, digest in server()["watched"].items()}},
@@ -34,11 +34,15 @@ THE_NIGHT_BEFORE = "2026-11-22T21:00:05Z"
 OLD = "2026-11-20T05:00:00Z"
 
 
-def found(of: Client, past: Memory = KNOWN, now: datetime = NOW) -> list[Finding]:
+def dump(newest: str | None) -> dict[str, Any]:
+    return {"path": "D:\\isagiwf\\backup", "days": 4, "newest": newest, "at": "2026-11-23T21:00:05+00:00"}
+
+
+def found(of: ClientFacts, past: Memory = KNOWN, now: datetime = NOW) -> list[Finding]:
     return judge(of, past, Limits(), now)
 
 
-CASES: dict[str, tuple[Client, str, str]] = {
+CASES: dict[str, tuple[ClientFacts, str, str]] = {
     # what is the matter: the client, the kind that has to be found, its severity
     "switched off": (client(server(**UNREACHED, error="Unreachable")), "unreachable", "warning"),
     "another certificate": (
@@ -116,6 +120,13 @@ CASES: dict[str, tuple[Client, str, str]] = {
     ),
     "never, since long": (client(None, status(server__last_any=None)), "silent", "critical"),
     "repository host down": (client(failure="depot: no route"), "repository_unread", "critical"),
+    "dumps stopped": (
+        client(repository=status(dumps={HOST: [dump("2026-11-19T20:00:00+00:00")]})),
+        "stale_dumps", "warning",
+    ),
+    "no dump at all": (
+        client(repository=status(dumps={HOST: [dump(None)]})), "stale_dumps", "warning",
+    ),
     "promise": (
         client(repository=status(promise={"kept": False, "problems": ["no version of 2026-11-20"]})),
         "promise_broken", "critical",
@@ -145,6 +156,10 @@ CASES: dict[str, tuple[Client, str, str]] = {
     "drill": (
         client(repository=status(drill__ok=False, drill__problems=["a.txt"])), "drill_failed", "critical",
     ),
+    "drill drew what is encrypted": (
+        client(repository=status(drill__doubts=["a.pdf does not look like a PDF"])),
+        "drill_doubts", "warning",
+    ),
     "drill forgotten": (client(repository=status(drill__at="2026-10-19T06:00:00Z")), "drill_late", "warning"),
 }  # fmt: skip
 
@@ -154,7 +169,7 @@ def test_a_client_that_is_well_has_no_findings() -> None:
 
 
 @pytest.mark.parametrize(("of", "kind", "severity"), CASES.values(), ids=CASES.keys())
-def test_what_is_wrong_is_found_and_nothing_else(of: Client, kind: str, severity: str) -> None:
+def test_what_is_wrong_is_found_and_nothing_else(of: ClientFacts, kind: str, severity: str) -> None:
     [finding] = found(of)
     assert (finding.kind, finding.severity) == (kind, severity)
     assert finding.id.startswith(f"gaec_du_moulin/{finding.host or '-'}/{kind}/")
@@ -245,7 +260,7 @@ def test_the_repository_is_believed_before_the_server() -> None:
 
 
 def test_nothing_is_late_where_nothing_was_sent() -> None:
-    empty = status(retention=None, check=None, drill=None, servers={}, volume=None, promise=None)
+    empty = status(retention={"at": None, "failure": None}, check=None, drill=None, servers={})
     assert [finding.kind for finding in found(client(None, empty), Memory.empty())] == ["no_backup_yet"]
 
 
@@ -253,4 +268,5 @@ def test_sizes_and_times_read_in_both_languages() -> None:
     [finding] = found(client(repository=status(volume__percent=95.4, volume__newest_bytes=47_700_000_000)))
     assert "95 %" in finding.sentence
     assert "47.7 GB of 50.0 GB" in finding.sentence
-    assert "47,7\N{NO-BREAK SPACE}Go sur 50,0\N{NO-BREAK SPACE}Go" in finding.sentence_fr
+    shown = finding.sentence_fr.replace("\N{NO-BREAK SPACE}", " ")
+    assert "47,7 Go (44,4 Gio) sur 50,0 Go (46,6 Gio)" in shown

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_findings import (
-    Client,
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.findings import (
+    ClientFacts,
     Limits,
     judge,
 )
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_memory import (
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.memory import (
     DamagedMemory,
     Memory,
     Step,
@@ -25,7 +25,7 @@ OFF = server(reachable=False, failure="no answer", remedy="See that it runs", er
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def run(memory: Memory, of: Client, now: datetime = NOW) -> Step:
+def run(memory: Memory, of: ClientFacts, now: datetime = NOW) -> Step:
     """One run; what it remembers goes through the state file."""
     step = memory.step([of], judge(of, memory, Limits(), now), now)
     return replace(step, memory=Memory.read(step.memory.text()), unannounced=_again(step.unannounced))
@@ -36,7 +36,7 @@ def _again(memory: Memory) -> Memory:
 
 
 def told(step: Step, kind: str = "task_disabled") -> list[str]:
-    return [finding["status"] for finding in (*step.open, *step.closed) if finding["kind"] == kind]
+    return [finding.status for finding in (*step.open, *step.closed) if finding.kind == kind]
 
 
 def test_a_finding_is_announced_once_reminded_daily_and_closed() -> None:
@@ -48,11 +48,8 @@ def test_a_finding_is_announced_once_reminded_daily_and_closed() -> None:
     assert told(third) == ["reminded"]
     fourth = run(third.memory, client(DISABLED), NOW + DAY + HOUR)
     assert told(fourth) == ["open"]
-    [finding] = [one for one in fourth.open if one["kind"] == "task_disabled"]
-    assert (finding["since"], finding["last_seen"]) == (
-        "2026-11-24T09:00:00+01:00",
-        "2026-11-25T10:00:00+01:00",
-    )
+    [finding] = [one for one in fourth.open if one.kind == "task_disabled"]
+    assert (finding.since, finding.last_seen) == (NOW, NOW + DAY + HOUR)
     fifth = run(fourth.memory, client(), NOW + DAY + 2 * HOUR)
     assert told(fifth) == ["closed"]
     assert told(run(fifth.memory, client(), NOW + DAY + 3 * HOUR)) == []
@@ -67,7 +64,7 @@ def test_the_day_of_a_reminder_is_that_of_paris() -> None:
 
 
 def test_what_gets_worse_is_announced_again() -> None:
-    def volume(percent: float) -> Client:
+    def volume(percent: float) -> ClientFacts:
         return client(repository=status(volume__percent=percent))
 
     first = run(Memory.empty(), volume(81.0))
@@ -87,12 +84,12 @@ def test_what_gets_worse_is_announced_again() -> None:
         (client(None, None), "a run with --limit on others"),
     ],
 )
-def test_what_cannot_be_looked_at_is_not_closed(blind: Client, why: str) -> None:
+def test_what_cannot_be_looked_at_is_not_closed(blind: ClientFacts, why: str) -> None:
     first = run(Memory.empty(), client(DISABLED))
     second = run(first.memory, blind, NOW + HOUR)
     assert told(second) == ["open"], why
-    [finding] = [one for one in second.open if one["kind"] == "task_disabled"]
-    assert finding["last_seen"] == "2026-11-24T09:00:00+01:00"
+    [finding] = [one for one in second.open if one.kind == "task_disabled"]
+    assert finding.last_seen == NOW
     assert told(run(second.memory, client(), NOW + 2 * HOUR)) == ["closed"]
 
 
@@ -107,9 +104,9 @@ def test_a_repository_that_cannot_be_read_closes_nothing_of_it() -> None:
 
 def test_a_client_or_server_that_left_the_inventory_is_closed() -> None:
     first = run(Memory.empty(), client(OFF))
-    assert run(first.memory, Client({**CONTRACT, "hosts": []}, {}), NOW).closed[0]["host"] == HOST
+    assert run(first.memory, ClientFacts(replace(CONTRACT, hosts=()), {}), NOW).closed[0].host == HOST
     gone = first.memory.step([], [], NOW)
-    assert [finding["status"] for finding in gone.closed] == ["closed"]
+    assert [finding.status for finding in gone.closed] == ["closed"]
     assert gone.memory == Memory.empty()
 
 
@@ -117,7 +114,7 @@ def test_what_nobody_could_be_told_is_told_the_next_time() -> None:
     first = run(Memory.empty(), client(DISABLED))
     second = run(first.unannounced, client(DISABLED), NOW + HOUR)
     assert told(second) == ["new"]
-    assert second.open[0]["since"] == "2026-11-24T09:00:00+01:00"
+    assert second.open[0].since == NOW
     third = run(second.memory, client(), NOW + 2 * HOUR)
     assert told(third) == ["closed"]
     assert told(run(third.unannounced, client(), NOW + 3 * HOUR)) == ["closed"]
@@ -132,7 +129,7 @@ def test_the_past_of_a_resource_is_when_it_was_last_in_order() -> None:
     assert fourth.memory.in_order(HOST, TASK) == ("cc", NOW + HOUR)
     assert fourth.memory.in_order(HOST, "perimeter.txt") == ("bb", NOW + 3 * HOUR)
     for step in (third, fourth):
-        assert "in order until 2026-11-24 10:00" in step.open[0]["sentence"]
+        assert "in order until 2026-11-24 10:00" in step.open[0].sentence
 
 
 def test_of_a_folder_that_is_gone_no_file_is_in_order() -> None:
@@ -163,9 +160,14 @@ def test_a_damaged_state_file_is_recognised(text: str) -> None:
         Memory.read(text)
 
 
-def test_findings_are_plain_and_say_all_that_a_report_needs() -> None:
-    finding: dict[str, Any] = run(Memory.empty(), client(OFF)).open[0]
-    assert set(finding) == {
+def test_a_state_file_of_another_version_is_told_from_a_damaged_one() -> None:
+    with pytest.raises(DamagedMemory, match="its format is 2, not 1"):
+        Memory.read('{"format": 2, "people": []}')
+
+
+def test_a_finding_is_kept_with_all_that_a_report_needs() -> None:
+    step = run(Memory.empty(), client(OFF))
+    assert set(json.loads(step.memory.text())["findings"][step.open[0].id]) == {
         "id", "kind", "client", "host", "severity", "clause", "sentence", "remedy", "sentence_fr",
         "remedy_fr", "since", "last_seen", "status",
     }  # fmt: skip

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.prosecours.backup.plugins.plugin_utils import monitoring
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_findings import (
-    Client,
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring import fleet as monitoring
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.findings import (
+    ClientFacts,
     Limits,
     judge,
 )
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_memory import Memory
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_metrics import render
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.memory import Memory
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.metrics import render
 from prometheus_client.parser import text_string_to_metric_families
 
 from .fleet import HOST, NOW, client, server, status
@@ -19,7 +19,7 @@ from .fleet import HOST, NOW, client, server, status
 Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]
 
 
-def samples(of: Client) -> Samples:
+def samples(of: ClientFacts) -> Samples:
     step = Memory.empty().step([of], judge(of, Memory.empty(), Limits(), NOW), NOW)
     text = render(monitoring.assemble([of], step, NOW))
     assert text.endswith("\n")

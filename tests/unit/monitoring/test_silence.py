@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import holidays
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_findings import (
-    Client,
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import Schedule
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.findings import (
     Limits,
     judge,
 )
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring_memory import Memory
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.memory import Memory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .fleet import CONTRACT, HOST, HOSTS, PARIS, server, status
+from .fleet import HOST, HOSTS, PARIS, client, server, status
 
 OPENS, CLOSES = time(8, 30), time(18, 0)
 PUBLIC = holidays.country_holidays("FR", years=range(2026, 2030))
@@ -56,7 +57,7 @@ def office_hours(begin: datetime, end: datetime) -> timedelta:
 
 def looked_at(starts_at: str, last: datetime, now: datetime, both: bool) -> list[str]:
     """The kinds found of a server that last backed itself up at `last`, seen by one side or by both."""
-    host = {**HOSTS[HOST], "schedule": {"time": starts_at, "spread_minutes": 0}}
+    host = replace(HOSTS[HOST], schedule=Schedule(starts_at, 0))
     recent = now.isoformat()
     repository = status(
         server__last=last.isoformat(),
@@ -65,8 +66,8 @@ def looked_at(starts_at: str, last: datetime, now: datetime, both: bool) -> list
         check__at=recent,
         drill__at=recent,
     )
-    servers = {HOST: server(status__start=last.isoformat(), status__end=last.isoformat())}
-    of = Client(CONTRACT, {HOST: host}, servers, repository if both else None)
+    facts = server(status__start=last.isoformat(), status__end=last.isoformat())
+    of = replace(client(facts, repository if both else None), hosts={HOST: host})
     return [finding.kind for finding in judge(of, Memory.empty(), Limits(), now)]
 
 

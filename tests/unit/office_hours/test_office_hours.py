@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 PARIS = ZoneInfo("Europe/Paris")
-#: The years for which the law is what it is today (8 May since 1982).
 MOMENTS = st.datetimes(
     datetime(2024, 1, 1), datetime(2060, 12, 31), timezones=st.sampled_from([UTC, PARIS])
 ).map(lambda at: at.astimezone(UTC))
+"""The years for which the law is what it is today (8 May since 1982)."""
 
 
 def easter(year: int) -> date:
@@ -57,7 +57,6 @@ def open_by_hand(at: datetime, alsace_moselle: bool) -> bool:
 @example(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), False)
 @example(datetime(2026, 12, 31, 23, 30, tzinfo=UTC), True)  # it is next year in Paris
 def test_open_is_what_the_law_and_the_contract_say(at: datetime, alsace_moselle: bool) -> None:
-    assert hours.is_open(at, alsace_moselle) == open_by_hand(at, alsace_moselle)
     assert (hours.closed(at, alsace_moselle) is None) == open_by_hand(at, alsace_moselle)
     closes = hours.closes_at(at, alsace_moselle)
     assert (closes is not None) == open_by_hand(at, alsace_moselle)
@@ -117,12 +116,12 @@ def test_openings_keep_the_wall_clock_over_both_changes() -> None:
 
 
 def test_a_time_without_zone_is_refused() -> None:
-    for question in (hours.is_open, hours.closes_at, hours.next_opening, hours.closed):
+    for question in (hours.closes_at, hours.next_opening, hours.closed):
         with pytest.raises(ValueError, match="time zone"):
             question(datetime(2026, 11, 23, 10))
 
 
-# Several clients, and the sentences ---------------------------------------------------------------------
+# -- several clients, and the sentences -----------------------------------------------------------------
 
 
 def test_each_client_by_its_own_calendar() -> None:

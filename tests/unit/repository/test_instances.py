@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 import bcrypt
 import pytest
 from ansible_collections.prosecours.backup.plugins.action.repository import password_line
-from ansible_collections.prosecours.backup.plugins.module_utils.bucket import place, policy
-from ansible_collections.prosecours.backup.plugins.plugin_utils.repository import (
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.bucket import place, policy
+from ansible_collections.prosecours.backup.plugins.plugin_utils.repository.instances import (
+    Access,
     Instance,
     Remote,
     RepositoryError,
@@ -20,24 +22,25 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.repository impor
     remotes,
     user_name,
 )
+from unit.contract.contracts import client
 
 ONE = Settings("depot", ["depot"])
 
 
 def variables(**given: Any) -> dict[str, Any]:
-    """A client's own variables; `given` without the prefix."""
-    own = {
-        "url": "rest:https://sauvegarde.example:8042/moulin/",
-        "username": "moulin",
-        "password": "secret",
-        **given,
-    }
+    """A server's own variables; `given` without the prefix."""
+    own = {"url": "rest:https://sauvegarde.example:8042/", "password": "secret", **given}
     return {f"prosecours_repository_{name}": value for name, value in own.items()}
 
 
+def accesses(own: Mapping[str, dict[str, Any]]) -> dict[str, Access]:
+    """Of clients with one server each."""
+    return {name: Access.from_variables({f"{name}-srv": values}) for name, values in own.items()}
+
+
 def decided(settings: Settings = ONE, **clients: dict[str, Any]) -> list[Instance]:
-    contracts = {client: {"subscribed_gb": 200, "hosts": [f"{client}-srv"]} for client in clients}
-    return instances(contracts, clients, settings)
+    contracts = {name: client(id=name, hosts=[f"{name}-srv"]) for name in clients}
+    return instances(contracts, accesses(clients), settings)
 
 
 def test_one_client() -> None:
@@ -45,19 +48,18 @@ def test_one_client() -> None:
         Instance(
             client="moulin",
             user="ps-moulin",
-            username="moulin",
+            servers=("moulin-srv",),
             listen=":8042",
             name="sauvegarde.example",
-            repository="moulin",
             max_bytes=400 * 10**9,
         )
     ]
 
 
 def test_address_port_and_room_are_settings() -> None:
-    behind = variables(url="rest:https://moulin.example/moulin/v2/", port=8042, headroom_percent=50)
+    behind = variables(url="rest:https://moulin.example/", port=8042, headroom_percent=50)
     [one] = decided(Settings("depot", ["depot"], "10.0.0.7", 300), moulin=behind)
-    assert (one.listen, one.name, one.repository) == ("10.0.0.7:8042", "moulin.example", "moulin/v2")
+    assert (one.listen, one.name) == ("10.0.0.7:8042", "moulin.example")
     assert one.max_bytes == 300 * 10**9
     [one] = decided(Settings("depot", ["depot"], "10.0.0.7", 0), moulin=variables())
     assert one.max_bytes == 200 * 10**9
@@ -65,9 +67,9 @@ def test_address_port_and_room_are_settings() -> None:
 
 def test_each_host_runs_its_own_clients() -> None:
     clients = {
-        "a": variables(url="rest:https://x.example:8042/a/", username="a", host="east"),
-        "b": variables(url="rest:https://x.example:8042/b/", username="b", host="west"),
-        "c": variables(url="rest:https://x.example:8043/c/", username="c", host="west"),
+        "a": variables(url="rest:https://x.example:8042/", host="east"),
+        "b": variables(url="rest:https://x.example:8042/", host="west"),
+        "c": variables(url="rest:https://x.example:8043/", host="west"),
     }
     hosts = ["east", "west", "spare"]
     found = {host: [one.client for one in decided(Settings(host, hosts), **clients)] for host in hosts}
@@ -78,15 +80,8 @@ def test_each_host_runs_its_own_clients() -> None:
     ("own", "problem"),
     [
         (variables(host="depott"), 'moulin: prosecours_repository_host: "depott" is not in the group'),
-        (variables(url="rest:https://x.example/moulin/"), "would listen at port 443, which only root may"),
-        (variables(url="rest:https://x.example:99999/moulin/"), "would listen at port 0"),
-        (variables(url="rest:https://x.example:8042/other/"), "its path is not private to the client"),
-        (variables(url="rest:https://x.example:8042/"), "its path is not private to the client"),
-        (variables(url="rest:https://x.example:8042/moulin/a/b/"), "its path is not private to the client"),
-        (variables(url="rest:https://x.example:8042/moulin/locks/"), "its path is not private to the client"),
-        (variables(url="rest:https://x.example:8042/moulin/../"), "its path is not private to the client"),
-        (variables(username="data", url="rest:https://x.example:8042/data/"), "does not take it as a name"),
-        (variables(username="a!b", url="rest:https://x.example:8042/a!b/"), "does not take it as a name"),
+        (variables(url="rest:https://x.example/"), "would listen at port 443, which only root may"),
+        (variables(url="rest:https://x.example:99999/"), "would listen at port 0"),
         (variables(password="é" * 37), "it is longer than 72 bytes"),
     ],
 )
@@ -102,16 +97,15 @@ def test_all_problems_of_all_clients_at_once() -> None:
     with pytest.raises(RepositoryError) as refused:
         decided(
             Settings("east", ["east", "west"]),
-            a=variables(url="rest:https://x.example:8042/a/", username="a", host="west"),
-            b=variables(url="rest:https://x.example:8042/b/", username="b", host="west"),
-            c=variables(url="rest:https://x.example:8043/c/", username="c"),
-            d=variables(url="rest:https://x.example:8044/c/", username="d", host="east", password="x" * 73),
+            a=variables(url="rest:https://x.example:8042/", host="west"),
+            b=variables(url="rest:https://x.example:8042/", host="west"),
+            c=variables(url="rest:https://x.example:8043/"),
+            d=variables(url="rest:https://x.example:8044/", host="east", password="x" * 73),
         )
     assert [(one.client, one.variable.rpartition("_")[2]) for one in refused.value.problems] == [
         ("b", "url"),
         ("c", "host"),
-        ("d", "url"),
-        ("d", "password"),
+        ("d-srv", "password"),
     ]
     assert 'the client "a" has the port 8042 at west too' in str(refused.value)
 
@@ -160,21 +154,34 @@ def test_a_client_with_a_bucket_has_no_instance() -> None:
         "west": variables(url="s3:https://s3.example/west", username="AKIA3", host="west"),
     }
     settings = Settings("depot", ["depot", "west"])
-    for client in ("moulin", "gue", "bois"):
-        own[client] |= {"prosecours_repository_host": "depot"}
+    for name in ("moulin", "gue", "bois"):
+        own[name] |= {"prosecours_repository_host": "depot"}
     assert [one.client for one in decided(settings, **own)] == ["moulin"]
-    contracts = {
-        client: {"subscribed_gb": 1, "hosts": [], "reference": client, "retention": {"daily": 7, "weekly": 2}}
-        for client in own
-    }
-    found = remotes(contracts, own, settings)
+    contracts = {name: client(id=name, subscribed_gb=1) for name in own}
+    found = remotes(contracts, accesses(own), settings)
     assert found == [
-        Remote("bois", "s3:https://s3.example/bois", "arn:aws:iam::1:user/b", ""),
-        Remote("gue", "s3:https://s3.example/gue/sub", "AKIA1", "PEM"),
+        Remote("bois", "s3:https://s3.example/bois", {"bois-srv": "arn:aws:iam::1:user/b"}, ""),
+        Remote("gue", "s3:https://s3.example/gue/sub", {"gue-srv": "AKIA1"}, "PEM"),
     ]
     [_, order] = orders(found, contracts, PurePosixPath("/srv"))
-    assert order["path"] == "s3:https://s3.example/gue/sub"
-    assert order["bucket"] == {"location": order["path"], "principal": "AKIA1", "ca": "PEM"}
+    assert order["servers"] == {"gue-srv": "s3:https://s3.example/gue/sub/gue-srv"}
+    assert order["bucket"] == {
+        "location": "s3:https://s3.example/gue/sub",
+        "keys": {"gue-srv": "AKIA1"},
+        "ca": "PEM",
+    }
+
+
+def test_where_the_repositories_of_a_client_are_on_its_host() -> None:
+    """One process; in it a login and a folder for each server."""
+    own = {"srv1": variables(), "sql": variables()}
+    access = {"moulin": Access.from_variables(own)}
+    contracts = {"moulin": client(id="moulin", hosts=list(own))}
+    [one] = instances(contracts, access, ONE)
+    assert one.servers == ("srv1", "sql")
+    [order] = orders([one], contracts, PurePosixPath("/srv"))
+    assert order["top"] == "/srv/moulin"
+    assert order["servers"] == {"srv1": "/srv/moulin/srv1", "sql": "/srv/moulin/sql"}
 
 
 @pytest.mark.parametrize(
@@ -194,21 +201,29 @@ def test_a_bucket_belongs_to_one_client(url: str, says: str) -> None:
 
 
 @pytest.mark.parametrize("closed", [False, True])
-def test_a_policy_lets_add_and_never_delete(closed: bool) -> None:
-    rules = policy(place("s3:https://s3.example/moulin/sub"), "AKIA", closed)
+def test_a_policy_lets_each_server_add_to_its_own_and_never_delete(closed: bool) -> None:
+    """Once a repository is made, here that of sql, nothing but what a backup adds."""
+    where, keys = place("s3:https://s3.example/moulin/sub"), {"srv1": "AKIA", "sql": "AKIB"}
+    rules = policy(where, keys, closed, made=["sql"])
     allowed = {
-        (action, resource)
+        (key, action, resource)
         for one in rules["Statement"]
         if one["Effect"] == "Allow"
+        for key in one["Principal"]["AWS"]
         for action in one["Action"]
         for resource in one["Resource"]
     }
-    inside = "arn:aws:s3:::moulin/sub"
+    bucket = "arn:aws:s3:::moulin"
+    own = {"AKIA": f"{bucket}/sub/srv1", "AKIB": f"{bucket}/sub/sql"}
+    added = {"AKIA": [""], "AKIB": ["data/", "index/", "locks/", "snapshots/"]}
     assert allowed == {
-        ("s3:ListBucket", "arn:aws:s3:::moulin"),
-        ("s3:GetBucketLocation", "arn:aws:s3:::moulin"),
-        ("s3:GetObject", f"{inside}/*"),
-        ("s3:PutObject", f"{inside}/locks/*" if closed else f"{inside}/*"),
-        ("s3:DeleteObject", f"{inside}/locks/*"),
+        right
+        for key, inside in own.items()
+        for right in (
+            (key, "s3:ListBucket", bucket),
+            (key, "s3:GetBucketLocation", bucket),
+            (key, "s3:GetObject", f"{inside}/*"),
+            (key, "s3:DeleteObject", f"{inside}/locks/*"),
+            *((key, "s3:PutObject", f"{inside}/{name}*") for name in (["locks/"] if closed else added[key])),
+        )
     }
-    assert {tuple(one["Principal"]["AWS"]) for one in rules["Statement"]} == {("AKIA",)}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ansible_collections.prosecours.backup.plugins.plugin_utils.restore_request import Request
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import Contact
+from ansible_collections.prosecours.backup.plugins.plugin_utils.restore.request import Request
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 REQUEST = Request(
@@ -12,13 +13,7 @@ REQUEST = Request(
     client="moulin",
     client_name="GAEC du Moulin",
     reference="PS-1",
-    requester={
-        "title": "Mme",
-        "first_name": "Jeanne",
-        "name": "Martin",
-        "email": "jeanne@moulin.example",
-        "mobile": "06 12 34 56 78",
-    },
+    requester=Contact("Mme", "Jeanne", "Martin", "jeanne@moulin.example", "06 12 34 56 78"),
     mail_date="2026-11-22",
     server="srv",
     wanted="2026-11-12T23:59:59.999999+01:00",

@@ -10,29 +10,31 @@ from pathlib import PureWindowsPath
 from typing import Any
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils import restore_facts, restore_plan
-from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight_facts import Tree
-from ansible_collections.prosecours.backup.plugins.plugin_utils.restore_facts import (
+from ansible_collections.prosecours.backup.plugins.plugin_utils.restore import facts as restore_facts
+from ansible_collections.prosecours.backup.plugins.plugin_utils.restore import plan as restore_plan
+from ansible_collections.prosecours.backup.plugins.plugin_utils.restore.facts import (
     Amount,
+    Disks,
     Live,
-    Target,
     Version,
 )
-from ansible_collections.prosecours.backup.plugins.plugin_utils.restore_plan import Choice, Plan, Refused
-from ansible_collections.prosecours.backup.plugins.plugin_utils.restore_request import Request
+from ansible_collections.prosecours.backup.plugins.plugin_utils.restore.plan import Choice, Plan, Refused
+from ansible_collections.prosecours.backup.plugins.plugin_utils.restore.request import Request
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.robocopy import Tree
+from unit.contract.contracts import host
 
 from .requests import NOW, REQUEST
 
 
-def version(day: int, hour: int = 21, host: str = "srv", complete: bool = True) -> Version:
-    return Version(f"{day:02}{hour:02}{host}", datetime(2026, 11, day, hour, 4, tzinfo=UTC), host, complete)
+def version(day: int, hour: int = 21, complete: bool = True) -> Version:
+    return Version(f"{day:02}{hour:02}", datetime(2026, 11, day, hour, 4, tzinfo=UTC), "srv", complete)
 
 
-# The version -------------------------------------------------------------------------------------------
+# -- the version ----------------------------------------------------------------------------------------
 
 
 def test_the_newest_complete_version_up_to_the_day() -> None:
-    found = restore_plan.choose([version(13), version(11), version(10), version(12, host="sql")], REQUEST)
+    found = restore_plan.choose([version(13), version(11), version(10)], REQUEST)
     assert found.version == version(11)
     assert found.why("2026-11-12") == (
         "asked for 2026-11-12: the newest complete version up to then is of 2026-11-11 22:04"
@@ -61,8 +63,7 @@ def test_an_incomplete_version_is_taken_when_the_request_accepts_it() -> None:
 @pytest.mark.parametrize(
     ("versions", "says"),
     [
-        ([], "the repository of GAEC du Moulin holds no version of srv"),
-        ([version(11, host="sql")], "holds no version of srv; it has versions of sql"),
+        ([], "the repository of srv holds no version"),
         ([version(13)], "asked for 2026-11-12, but the oldest version of srv is of 2026-11-13 22:04"),
         ([version(11, complete=False)], "all versions of srv are incomplete (2026-11-11 22:04)"),
     ],
@@ -73,18 +74,20 @@ def test_no_version(versions: list[Version], says: str) -> None:
 
 
 def test_snapshots_as_restic_lists_them() -> None:
+    """What lies in a server's repository is its own, whatever it calls itself."""
+    whole = "aa11" * 16
     listed = [
-        {"id": "aa11", "time": "2026-11-12T22:04:05.123456789+01:00", "hostname": "srv", "tags": ["PS-1"]},
-        {"id": "bb22", "time": "2026-11-11T22:04:05+01:00", "hostname": "srv"},
-        {"id": "cc33", "time": "2026-11-12T22:05:00Z", "hostname": "srv", "tags": ["incomplete=aa11"]},
+        {"id": whole, "time": "2026-11-12T22:04:05.123456789+01:00", "hostname": "srv", "tags": ["PS-1"]},
+        {"id": "bb22", "time": "2026-11-11T22:04:05+01:00", "hostname": "forged"},
+        {"id": "cc33", "time": "2026-11-12T22:05:00Z", "hostname": "srv", "tags": [f"incomplete={whole}"]},
     ]
-    older, newer = restore_facts.versions(json.dumps(listed).encode())
-    assert (older.id, older.complete) == ("bb22", True)
-    assert (newer.id, newer.complete) == ("aa11", False)
+    older, newer = restore_facts.versions(json.dumps(listed).encode(), "srv")
+    assert (older.id, older.host, older.complete) == ("bb22", "srv", True)
+    assert (newer.id, newer.host, newer.complete) == (whole, "srv", False)
     assert newer.time == datetime(2026, 11, 12, 21, 4, 5, 123456, tzinfo=UTC)
 
 
-# What is selected --------------------------------------------------------------------------------------
+# -- what is selected -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,14 @@ def test_beside_the_data_one_call_and_in_place_one_for_each_drive() -> None:
     assert (second.part, second.target) == (":/E", "E:/")
 
 
+def test_only_what_goes_to_another_server_has_to_be_bare() -> None:
+    items = ("D:\\", r"D:\data", r"E:\été\[2026] l'état.xlsx", r"D:\isagiwf\B????.GIW", r"D:\a\*\b")
+    assert restore_plan.bare(replace(REQUEST, items=items)) == []
+    assert restore_plan.bare(replace(REQUEST, items=items, host="srv2")) == [
+        "/D/", "/D/data", "/E/été/[2026] l'état.xlsx", "/D/isagiwf/", "/D/a/"
+    ]  # fmt: skip
+
+
 def test_the_include_file_names_no_variable() -> None:
     assert restore_plan.selection(("/D/$data",)) == b"/D/$$data\r\n"
     assert restore_plan.selection(("",)) == b""
@@ -121,10 +132,10 @@ def test_the_dry_run_as_restic_and_find_answer() -> None:
     assert restore_facts.amount(b"0\r\n") == Amount()
 
 
-# The plan ----------------------------------------------------------------------------------------------
+# -- the plan -------------------------------------------------------------------------------------------
 
 AMOUNTS = (Amount(3, 100, 100), Amount(1, 20, 20))
-FREE = Target({"D": 10**9, "E": 10**9})
+FREE = Disks({"D": 10**9, "E": 10**9})
 IN_PLACE = replace(REQUEST, in_place=True)
 
 
@@ -176,10 +187,10 @@ REFUSALS: list[tuple[str, Request, dict[str, Any], str]] = [
     (
         "room",
         REQUEST,
-        {"target": Target({"D": 119})},
-        "srv has 119 bytes left on D:, and 120 bytes are needed",
+        {"target": Disks({"D": 119})},
+        "srv has 119 B left on D:, and 120 B are needed",
     ),
-    ("drive", REQUEST, {"target": Target()}, "srv has no drive D:"),
+    ("drive", REQUEST, {"target": Disks()}, "srv has no drive D:"),
     (
         "live",
         replace(REQUEST, live=("D:\\",)),
@@ -189,8 +200,8 @@ REFUSALS: list[tuple[str, Request, dict[str, Any], str]] = [
     (
         "room to keep",
         IN_PLACE,
-        {"live": (Live(tree=Tree(1, 1, 901)), Live()), "target": Target({"D": 1000, "E": 1000})},
-        "srv has 1.0 KB left on D:, and 1.0 KB are needed, with what is kept aside first",
+        {"live": (Live(tree=Tree(1, 1, 901)), Live()), "target": Disks({"D": 1000, "E": 1000})},
+        "srv has 1.0 kB left on D:, and 1.0 kB are needed, with what is kept aside first",
     ),
     (
         "not shown",
@@ -230,7 +241,7 @@ def test_what_stands_against_it(request_: Request, changes: dict[str, Any], says
 
 def test_all_that_stands_against_it_at_once() -> None:
     with pytest.raises(Refused, match="is not in the version") as refused:
-        plan(amounts=(AMOUNTS[0], Amount()), target=Target({"D": 1}, exists=True))
+        plan(amounts=(AMOUNTS[0], Amount()), target=Disks({"D": 1}, exists=True))
     said = str(refused.value)
     assert "exists already" in said
     assert "left on D:" in said
@@ -252,12 +263,12 @@ def test_of_a_whole_server_absent_directories_are_told_and_no_obstacle() -> None
     ],
 )
 def test_the_rate_of_the_link(contract: dict[str, Any], measured: float | None, rate: Any) -> None:
-    assert restore_plan.link_rate(contract, measured) == rate
+    assert restore_plan.link_rate(host(**contract), measured) == rate
 
 
 def test_the_table_says_how_long_it_takes() -> None:
     amounts = (Amount(3, 9 * 10**9, 9 * 10**9), AMOUNTS[1])
-    made = plan(amounts=amounts, target=Target({"D": 10**10}), rate=(9e6, "nominal"))
+    made = plan(amounts=amounts, target=Disks({"D": 10**10}), rate=(9e6, "nominal"))
     shown = restore_plan.table(REQUEST, made)
     assert "about 17 min (by prosecours_downlink_mbit)" in shown
     assert "asked for 2026-11-12: the newest complete version" in shown

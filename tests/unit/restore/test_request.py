@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils import restore_request
-from ansible_collections.prosecours.backup.plugins.plugin_utils.restore_request import Request
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import ClientContract
+from ansible_collections.prosecours.backup.plugins.plugin_utils.restore import request as restore_request
+from ansible_collections.prosecours.backup.plugins.plugin_utils.restore.request import Request
+from unit.contract import contracts
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 JEANNE = {
@@ -27,13 +29,10 @@ PERIMETER = [
 ]
 
 
-def _client(name: str, hosts: list[str], main: Any, substitute: Any = None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "reference": "PS-1",
-        "hosts": hosts,
-        "contacts": {"main": main, "substitute": substitute},
-    }
+def _client(name: str, hosts: list[str], main: Any, substitute: Any = None) -> ClientContract:
+    return contracts.client(
+        name=name, reference="PS-1", hosts=hosts, contacts={"main": main, "substitute": substitute}
+    )
 
 
 CLIENTS = {
@@ -41,9 +40,9 @@ CLIENTS = {
     "tilleuls": _client("EARL des Tilleuls", ["tilleuls-srv"], ANNE),
 }
 HOSTS = {
-    host: {"client": {"name": client["name"]}, "perimeter": PERIMETER}
+    host: contracts.host(client={**contracts.PARTY, "name": client.name}, perimeter=PERIMETER)
     for client in CLIENTS.values()
-    for host in client["hosts"]
+    for host in client.hosts
 }
 GOOD = r"""
 client: moulin
@@ -77,7 +76,7 @@ def test_a_good_request(tmp_path: Path) -> None:
     found = accepted(tmp_path, GOOD)
     assert found.host == "moulin-srv"
     assert found.items == (r"D:\isagiwf\backup\2026",)
-    assert found.requester["first_name"] == "Jeanne"
+    assert found.requester.first_name == "Jeanne"
     # The end of that day in Paris, whatever the machine's own zone is.
     assert found.moment.astimezone(UTC) == datetime(2026, 11, 20, 22, 59, 59, 999999, UTC)
     assert Request.from_data(found.data()) == found

@@ -1,58 +1,13 @@
-"""tools/setup on machines that lack something: PATH holds nothing but stand-ins for the system's programs."""
+"""tools/setup on machines that lack something."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
-CHECKOUT = Path(__file__).resolve().parents[3]
-ORDINARY = "bash cat cut dirname env flock grep head ln mkdir mktemp readlink rm sha256sum sleep tail"
-
-
-class Machine:
-    """A checkout and a PATH of its own. Programs that were called leave their arguments in `calls`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.checkout = folder / "checkout"
-        self.programs = folder / "bin"
-        self.calls_file = folder / "calls"
-        (self.checkout / "tools").mkdir(parents=True)
-        self.programs.mkdir()
-        shutil.copy(CHECKOUT / "tools" / "setup", self.checkout / "tools" / "setup")
-        shutil.copy(CHECKOUT / "requirements-dev.txt", self.checkout)
-        for name in ORDINARY.split():
-            (self.programs / name).symlink_to(str(shutil.which(name)))
-        self.program("git", "")
-        self.program("id", "echo 1000")
-        self.program("dpkg-query", "echo installed")
-        self.program("python3", f'exec {sys.executable} "$@"')
-
-    def program(self, name: str, body: str) -> None:
-        path = self.programs / name
-        path.write_text(f'#!/bin/bash\necho "{name} $*" >>{self.calls_file}\n{body}\n')
-        path.chmod(0o755)
-
-    def setup(self, *steps: str, keep_calls: bool = False) -> tuple[int, str]:
-        if not keep_calls:
-            self.calls_file.write_text("")
-        done = subprocess.run(
-            [self.checkout / "tools" / "setup", *steps],
-            env={"PATH": str(self.programs), "TMPDIR": str(self.folder)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stdout == ""
-        return done.returncode, done.stderr
-
-    def calls(self, name: str) -> list[str]:
-        return [line for line in self.calls_file.read_text().splitlines() if line.startswith(f"{name} ")]
+from unit.tooling.machine import Machine
 
 
 @pytest.fixture
@@ -100,12 +55,15 @@ def test_without_sudo_the_missing_right_is_one_sentence(machine: Machine) -> Non
 
 
 @pytest.mark.skipif("ID=ubuntu" in Path("/etc/os-release").read_text(), reason="Ubuntu's chromium is a snap")
-def test_the_browser_is_a_step_of_its_own(machine: Machine) -> None:
+def test_what_tests_alone_need_is_a_step_of_its_own(machine: Machine) -> None:
     machine.program("id", "echo 0")
     machine.program("apt-get", "")
     machine.program("dpkg-query", '[[ $* == *chromium* ]] && echo "not-installed" || echo installed')
     assert machine.setup("packages") == (0, "")
-    assert machine.setup("browser") == (0, "Installing Debian packages: chromium\n")
+    _python(machine, "exit 0")
+    machine.setup("venv")
+    assert machine.setup("tests") == (0, "Installing Debian packages: chromium\n")
+    assert machine.calls("pip") == ["pip tools/fetch.py versitygw/linux/amd64"]
 
 
 def test_apt_that_fails_is_told_with_its_reason(machine: Machine) -> None:

@@ -1,0 +1,256 @@
+"""What restic is shown of a repository: nothing that was not judged before.
+
+Whoever has taken a client's server over has the password, and can add whatever he likes. Three judgements:
+
+- **rubbish** (its name is the SHA-256 of its content, but no restic made it): never shown to restic, and
+  named. restic would open nothing any more because of it;
+- **a lie** (an index that says of a pack what is not so; a pack that does not hold what it lists): named, and
+  nothing is removed from that repository. restic would take the false copy and prune the true one;
+- **damage** (the name is not the SHA-256 of the content): left to restic's check, and nothing is removed.
+
+Every pack is read once, when it is new, before anything is removed; what it holds is remembered as a digest,
+and every index is held against that at each run. So the bytes read a night are those that arrived.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from . import sealed
+from .sealed import Blob, Key, Rubbish
+from .storage import Storage
+
+MOST_KEYS = 20
+"""So many are tried: each costs half a second."""
+SAVE_EVERY = 500_000_000
+"""Bytes of packs after which is written down what was read: a kill costs no more than that."""
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A file that restic is not shown."""
+
+    kind: str
+    name: str
+    at: datetime
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name[:8]} (arrived {stamp(self.at)} UTC) {self.why}"
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What was seen of a repository before."""
+
+    packs: dict[str, str] = field(default_factory=dict)
+    """pack id -> digest of what it holds: it was read, and it is true."""
+    key: str | None = None
+    """The key file that the repository was first opened with."""
+
+
+class Admission:
+    """The judge of one repository, for one run. Used by the threads of a view, one at a time.
+
+    Raises OSError, BucketError, sealed.Missing.
+    """
+
+    def __init__(self, storage: Storage, password: str, before: Remembered) -> None:
+        self.storage = storage
+        self.aside: dict[tuple[str, str], Aside] = {}
+        self.lies: dict[str, str] = {}
+        """pack id -> how it is not what an index says."""
+        self.broken: set[str] = set()
+        """Packs that the disk has spoiled."""
+        self.read_bytes = 0
+        self.strict = False
+        """An index is shown only after all were verified: while something is removed."""
+        self._packs = dict(before.packs)
+        self._lock = threading.RLock()
+        self._admitted: dict[str, set[str]] = {"index": set(), "snapshots": set()}
+        self._indexes: dict[str, dict[str, set[Blob]]] = {}
+        self.trees: dict[str, str] = {}
+        """Snapshot -> its topmost folder, of those that are shown."""
+        self.key_name, self._key = self._opened(password, before.key)
+
+    @property
+    def remembered(self) -> Remembered:
+        return Remembered(self._packs, self.key_name)
+
+    def names(self, kind: str) -> set[str] | None:
+        """What restic may see of `kind`, by name; None: everything."""
+        if self._key is None:
+            return None  # restic tells best why it cannot be opened
+        if kind == "keys":
+            return {str(self.key_name)}
+        if kind not in self._admitted:
+            return None
+        with self._lock:
+            here = self.storage.listed(kind)
+            for name in here.keys() - self._admitted[kind]:
+                if (kind, name) not in self.aside:
+                    self._judge(kind, name, here[name].at)
+            self._admitted[kind] &= here.keys()
+            return set(self._admitted[kind])
+
+    def shows(self, kind: str, name: str) -> bool:
+        """Whether restic may see a file."""
+        if name in self._admitted.get(kind, ()):
+            return True
+        names = self.names(kind)
+        return names is None or name in names
+
+    def put_aside(self, snapshot: str, why: str) -> None:
+        """One that was shown until now."""
+        with self._lock:
+            at = self.storage.listed("snapshots")[snapshot].at
+            self.aside["snapshots", snapshot] = Aside("snapshots", snapshot, at, why)
+            self._admitted["snapshots"].discard(snapshot)
+
+    def written(self, kind: str, name: str, data: bytes) -> None:
+        """By the maintenance's own restic, whose packs are true: it holds each part against its id."""
+        with self._lock:
+            self.storage.write(kind, name, data)
+            if kind == "index" and self._key is not None:
+                self._indexes[name] = sealed.index_of(self._key, data)
+                self._admitted["index"].add(name)
+            if self._key is not None and kind == "data":
+                self._packs[name] = sealed.digest(set(sealed.listing_of(self._key, data)))
+
+    def removed(self, kind: str, name: str) -> None:
+        """By the maintenance's own restic."""
+        with self._lock:
+            self.storage.remove(kind, name)
+            if kind == "data":
+                self._packs.pop(name, None)
+            if kind == "index":
+                self._indexes.pop(name, None)
+            self._admitted.get(kind, set()).discard(name)
+
+    def blobs(self) -> Iterator[tuple[str, Blob]]:
+        """Each part that an index lists, with its pack."""
+        with self._lock:
+            self.names("index")
+            for index in self._indexes.values():
+                for pack, blobs in index.items():
+                    yield from ((pack, blob) for blob in blobs)
+
+    def part(self, pack: str, blob: Blob) -> bytes:
+        """What is in clear of a part. Raises Rubbish."""
+        try:
+            sealed_part = self.storage.read("data", pack, blob.offset, blob.length)
+        except FileNotFoundError:
+            raise Rubbish("lies in a pack that is not there") from None
+        return sealed.part_of(self._opener(), sealed_part, blob)
+
+    def verify(self, save: Callable[[Remembered], None] | None = None) -> bool:
+        """Read the packs that are new, and hold all indexes against all packs; whether there is no lie.
+
+        Those whose parts another pack has too come first: one of two copies may be false.
+        """
+        if self._key is None:
+            return True
+        with self._lock:
+            self.names("index")
+            claimed: dict[str, set[Blob]] = {}
+            for index in self._indexes.values():
+                for pack, blobs in index.items():
+                    claimed.setdefault(pack, set()).update(blobs)
+            here = self.storage.listed("data")
+            self._packs = {name: text for name, text in self._packs.items() if name in here}
+            self.lies, self.broken = {}, set()
+            times = Counter(blob.id for blobs in claimed.values() for blob in blobs)
+            twice = {pack for pack, blobs in claimed.items() if any(times[blob.id] > 1 for blob in blobs)}
+            saved = self.read_bytes
+            for pack in sorted(claimed, key=lambda pack: (pack not in twice, pack)):
+                if pack not in here:
+                    continue  # a structure check names it
+                if pack not in self._packs:
+                    self._read(pack, here[pack].size, here[pack].at)
+                    if save and self.read_bytes - saved >= SAVE_EVERY:
+                        saved = self.read_bytes
+                        save(self.remembered)
+                if pack in self._packs and sealed.digest(claimed[pack]) != self._packs[pack]:
+                    by = next(name for name in sorted(self._indexes) if self._lying(name, pack))
+                    self.lies[pack] = (
+                        f"the index {by[:8]} says of the pack {pack} what is not so"
+                        f" ({len(claimed[pack])} parts)"
+                    )
+            if save:
+                save(self.remembered)
+            return not self.lies and not self.broken
+
+    def _lying(self, index: str, pack: str) -> bool:
+        return pack in self._indexes[index] and sealed.digest(self._indexes[index][pack]) != self._packs[pack]
+
+    def _read(self, pack: str, size: int, at: datetime) -> None:
+        try:
+            if size > sealed.LARGEST_FILE:
+                raise Rubbish("is larger than restic makes any")
+            self.read_bytes += size
+            file = self.storage.read("data", pack)
+            if hashlib.sha256(file).hexdigest() != pack:
+                self.broken.add(pack)
+                return
+            self._packs[pack] = sealed.digest(sealed.pack_of(self._opener(), file))
+        except Rubbish as error:
+            self.lies[pack] = f"the pack {pack} (arrived {stamp(at)} UTC) {error}"
+
+    def _judge(self, kind: str, name: str, at: datetime) -> None:
+        try:
+            file = self.storage.read(kind, name)
+            if hashlib.sha256(file).hexdigest() == name:
+                if kind == "index":
+                    self._indexes[name] = sealed.index_of(self._opener(), file)
+                else:
+                    self.trees[name] = sealed.tree_of(self._opener(), file)
+        except FileNotFoundError:
+            return  # someone has removed it since
+        except Rubbish as error:
+            self.aside[kind, name] = Aside(kind, name, at, str(error))
+        else:
+            self._admitted[kind].add(name)
+
+    def _opener(self) -> Key:
+        if self._key is None:
+            raise ValueError("the repository is not open")
+        return self._key
+
+    def _opened(self, password: str, known: str | None) -> tuple[str | None, Key | None]:
+        """The key that opens the configuration: the one that is known, else the one that came first.
+
+        A client's own key would be shown to nobody: it is named, since it is his way back in after a change
+        of the password.
+        """
+        keys = self.storage.listed("keys")
+        found: tuple[str | None, Key | None] = None, None
+        tried = sorted(keys, key=lambda name: (name != known, keys[name].at, name))
+        for name in tried[:MOST_KEYS]:
+            try:
+                key = sealed.key_of(password, self.storage.read("keys", name))
+                key.document(self.storage.read("config", "config"))
+            except FileNotFoundError:
+                return None, None
+            except Rubbish:
+                continue
+            found = name, key
+            break
+        if found[1] is not None:
+            for name in keys.keys() - {found[0]}:
+                self.aside["keys", name] = Aside("keys", name, keys[name].at, "is a key that nobody knows")
+        return found
+
+
+def sentences(admission: Admission) -> Iterator[str]:
+    """What was set aside, by arrival."""
+    return (str(one) for one in sorted(admission.aside.values(), key=lambda one: (one.at, one.name)))
+
+
+def stamp(moment: datetime) -> str:
+    """For sentences: to the minute."""
+    return moment.isoformat(sep=" ", timespec="minutes")[:16]

@@ -1,0 +1,418 @@
+"""The maintenance of all clients of a repository host, some at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from . import reserve
+from .bucket import Bucket, ClientBucket
+from .client import Order, run
+from .drill import Size
+from .errors import ProSecoursError, sentence
+from .gate import Gate
+from .model import LastCheck, LastDrill, Maintained, Worries
+from .repository import NotARepository, Repository
+from .retention import Rules
+from .shape import as_json, read
+from .state import REJECTED, RELEASED, Busy, State
+from .storage import Door, Folder, Storage
+from .subscription import Plan, account, fence, refusal, told
+from .volume import Counted, Day
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Client:
+    """One client of the host: where the repository of each of its servers is, and what it is promised."""
+
+    client: str
+    reference: str
+    subscribed_gb: int
+    daily: int
+    weekly: int
+    servers: Mapping[str, str]
+    """Server, by its name in the inventory -> its repository: a folder, or an address as restic takes it."""
+    top: str
+    """The folder that the rest-server gives to the client, or the address of its bucket."""
+    bucket: Mapping[str, Any] | None = None
+    """Where they are that are not on the host: the fields of ClientBucket."""
+    dumps: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Server -> its folders of dumps -> days that the newest file in one may be old."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for all clients of the host; the module's documentation describes each."""
+
+    state_folder: str
+    restic: str
+    side_by_side: int
+    clock_minutes: int
+    longest_backup_hours: int
+    patience: int = 600
+    max_unused: str = "5%"
+    check_cycle_days: int = 30
+    drill_files: int = 20
+    drill_megabytes: int = 500
+    reserve_megabytes: int = 512
+    release: tuple[str, ...] = ()
+    release_by: str = ""
+    release_why: str = ""
+    reject: tuple[str, ...] = ()
+    reject_by: str = ""
+    reject_why: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """client -> report, client -> what a technician should look at, client -> sentence of its failure, and
+    those who have not sent anything yet."""
+
+    reports: dict[str, dict[str, Any]]
+    worries: dict[str, list[str]]
+    failures: dict[str, str]
+    empty: tuple[str, ...]
+
+
+PasswordOf = Callable[[str, str], str]
+"""Client, server -> what encrypts the server's repository."""
+
+
+def maintain(
+    clients: list[Client],
+    password_of: PasswordOf,
+    settings: Settings,
+    check: bool,
+    say: Callable[[str], None] | None = None,
+) -> Outcome:
+    """A client that fails stops no other one, nor does a server.
+
+    The clients are done side by side, the servers of one after the other: they share a system user, and with
+    it the user as which restic reads what may be hostile. Those whose last good maintenance is the longest
+    ago come first: when a night is too short for all, or a host goes down on the way, it is not always the
+    same ones that go without.
+    """
+    reports: dict[str, dict[str, Any]] = {}
+    looks: dict[str, list[str]] = {}
+    failures: dict[str, str] = {}
+    empty: list[str] = []
+
+    def one(client: Client) -> None:
+        if say:
+            say(f"{client.client}: begins")
+        said = []
+        report, failed = _maintain(client, password_of, settings, check)
+        if failed:
+            failures[client.client] = "\n".join(failed)
+            said += failed
+        if report:
+            maintained = read(Maintained, report)
+            reports[client.client], looks[client.client] = report, worries(maintained)
+            said.append(_said(maintained))
+        elif not failed:
+            empty.append(client.client)
+            said.append("nothing sent yet")
+        if say:
+            done = len({*reports, *failures, *empty})
+            say(f"{done} of {len(clients)}: {client.client}: {'; '.join(said)}")
+
+    with ExitStack() as stack:
+        starved = [] if check else list(_reserves(clients, settings, stack))
+        with ThreadPoolExecutor(max(1, settings.side_by_side)) as pool:
+            list(pool.map(one, sorted(clients, key=lambda client: (_last(client, settings), client.client))))
+        for client, was_closed in starved:
+            looks.setdefault(client.client, []).append(
+                "the disk of its repository host was full: its reserve was given free"
+            )
+            # Whoever was accounted for is open again where its volume allows it.
+            if client.client not in reports and not was_closed:
+                door_of(client).move(closed=False)
+    return Outcome(
+        dict(sorted(reports.items())),
+        dict(sorted(looks.items())),
+        dict(sorted(failures.items())),
+        tuple(sorted(empty)),
+    )
+
+
+def _reserves(clients: list[Client], settings: Settings, stack: ExitStack) -> Iterator[tuple[Client, bool]]:
+    """Keep a reserve on each disk; those whose disk was full, and whether they had been closed before."""
+    size = settings.reserve_megabytes * 10**6
+    disks: dict[Path, list[Client]] = {}
+    for client in clients:
+        if not client.bucket:
+            disks.setdefault(Path(client.top).parent, []).append(client)
+    for folder, mine in disks.items():
+        if not folder.is_dir():
+            continue
+        before = [(client, door_of(client).closed is True) for client in mine]
+
+        def close(mine: list[Client] = mine) -> None:
+            for client in mine:
+                door_of(client).move(closed=True)
+
+        if stack.enter_context(reserve.given_up(folder, size, close)):
+            yield from before
+
+
+def _maintain(
+    client: Client, password_of: PasswordOf, settings: Settings, check: bool
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """The report of a client over those servers that did not fail, None without one; and the failures."""
+    parts: dict[str, dict[str, Any]] = {}
+    failed: list[str] = []
+    counted: dict[str, Counted | None] = {}
+    asked = _asked(client, settings)
+    for server in sorted(client.servers, key=lambda server: (_last_of(client, server, settings), server)):
+        state, counted[server] = state_of(client, settings, server), None
+        try:
+            repository = repository_of(client, server, password_of(client.client, server), settings)
+            report = run(order_of(client, server, asked[server]), repository, state, check)
+        except (ProSecoursError, OSError) as error:
+            # Before the first backup there is none. Later it is a disk that is not mounted, or worse.
+            if isinstance(error, NotARepository) and not state.known:
+                counted[server] = Counted(None, 0)
+                continue
+            failed.append(f"{server}: {sentence(error)}")
+            # Not one of the run that is under way, and it may be the state itself that cannot be written.
+            if not check and not isinstance(error, Busy):
+                with contextlib.suppress(ProSecoursError):
+                    state.keep_failure(sentence(error))
+        else:
+            counted[server] = report.pop("counted")
+            parts[server] = report
+    if not parts:
+        return None, failed
+    try:
+        door, state = door_of(client), state_of(client, settings)
+        now = datetime.now(UTC)
+        planned, history = account(door, state, client.subscribed_gb, counted, now, check)
+        report = together(client, parts, planned, history)
+        if not check:
+            state.keep_report(report, now)
+    except (ProSecoursError, OSError) as error:
+        return None, [*failed, sentence(error)]
+    return report, failed
+
+
+def together(
+    client: Client, parts: Mapping[str, dict[str, Any]], planned: Plan, history: tuple[Day, ...]
+) -> dict[str, Any]:
+    """The report of a client from those of its servers."""
+    ordered = dict(sorted(parts.items()))
+    title = f"{client.client}: snapshots"
+    diffs = [part["diff"] for part in ordered.values()]
+    checks = {server: part["check"] for server, part in ordered.items() if part["check"]}
+    drills = {server: read(LastDrill, part["drill"]) for server, part in ordered.items() if part["drill"]}
+    found = last_check({server: read(LastCheck, one) for server, one in checks.items()})
+    drilled = last_drill(drills)
+    return {
+        "changed": planned.moves or any(part["changed"] for part in ordered.values()),
+        "client": client.client,
+        "promise": {
+            "kept": all(part["promise"]["kept"] for part in ordered.values()),
+            "problems": [text for part in ordered.values() for text in part["promise"]["problems"]],
+        },
+        "servers": {name: one for part in ordered.values() for name, one in part["servers"].items()},
+        **{
+            name: [one for part in ordered.values() for one in part[name]]
+            for name in ("decisions", "removed", "set_aside", "unmeasured", RELEASED, REJECTED)
+        },
+        "losses": {name: texts for part in ordered.values() for name, texts in part["losses"].items()},
+        "rubbish": [f"{server}: {text}" for server, part in ordered.items() for text in part["rubbish"]],
+        "pruned": any(part["pruned"] for part in ordered.values()),
+        "check": found
+        and {**as_json(found), "read_bytes": sum(one["read_bytes"] for one in checks.values())},
+        "drill": drilled and as_json(drilled),
+        **told(client.client, client.reference, planned, history),
+        "diff": {
+            "before_header": title,
+            "after_header": title,
+            "before": "".join(one["before"] for one in diffs)
+            + refusal(planned.was_closed)
+            + fence(planned.was_fenced),
+            "after": "".join(one["after"] for one in diffs) + refusal(planned.after.over),
+        },
+    }
+
+
+def last_check(found: Mapping[str, LastCheck]) -> LastCheck | None:
+    """Of a client's servers together: as late, as far and as good as the worst of them."""
+    if not found:
+        return None
+    whole = [one.read_whole_on for one in found.values()]
+    slowest = min(found.values(), key=lambda one: one.slice / one.slices)
+    return replace(
+        slowest,
+        at=min(one.at for one in found.values()),
+        ok=all(one.ok for one in found.values()),
+        problems=tuple(f"{server}: {text}" for server, one in found.items() for text in one.problems),
+        read_whole_on=None if None in whole else min(one for one in whole if one),
+    )
+
+
+def last_drill(found: Mapping[str, LastDrill]) -> LastDrill | None:
+    """Likewise; files and bytes are added up."""
+    if not found:
+        return None
+    return LastDrill(
+        at=min(one.at for one in found.values()),
+        ok=all(one.ok for one in found.values()),
+        files=sum(one.files for one in found.values()),
+        bytes=sum(one.bytes for one in found.values()),
+        problems=tuple(text for one in found.values() for text in one.problems),
+        doubts=tuple(text for one in found.values() for text in one.doubts),
+    )
+
+
+def state_of(client: Client, settings: Settings, server: str = "") -> State:
+    """What is remembered of a client, and below it of each of its servers."""
+    return State(Path(settings.state_folder, client.client, server))
+
+
+def _last_of(client: Client, server: str, settings: Settings) -> datetime:
+    """When the server was last maintained with success; long ago for never."""
+    try:
+        return state_of(client, settings, server).report().at or _NEVER
+    except (ProSecoursError, OSError):
+        return _NEVER
+
+
+def _last(client: Client, settings: Settings) -> datetime:
+    return min((_last_of(client, server, settings) for server in client.servers), default=_NEVER)
+
+
+def _asked(client: Client, settings: Settings) -> dict[str, Settings]:
+    """Server -> the settings with those judgements that are of its snapshots. What is nobody's is asked of
+    all, and refused."""
+    if not settings.release and not settings.reject:
+        return dict.fromkeys(client.servers, settings)
+    ids: dict[str, Mapping[str, Any]] = {}
+    for server in client.servers:
+        try:
+            ids[server] = storage_of(client, server).arrivals()
+        except (ProSecoursError, OSError):
+            ids[server] = {}
+
+    whose = {}
+    for name in (*settings.release, *settings.reject):
+        found = {server for server, there in ids.items() if any(one.startswith(name) for one in there)}
+        whose[name] = found or {*client.servers}
+    return {
+        server: replace(
+            settings,
+            release=tuple(name for name in settings.release if server in whose[name]),
+            reject=tuple(name for name in settings.reject if server in whose[name]),
+        )
+        for server in client.servers
+    }
+
+
+def order_of(client: Client, server: str, settings: Settings) -> Order:
+    """What is asked for a server."""
+    return Order(
+        server=server,
+        rules=Rules(
+            daily=client.daily,
+            weekly=client.weekly,
+            ahead=timedelta(minutes=settings.clock_minutes),
+            behind=timedelta(hours=settings.longest_backup_hours),
+        ),
+        max_unused=settings.max_unused,
+        cycle_days=settings.check_cycle_days,
+        drill=Size(settings.drill_files, settings.drill_megabytes * 10**6),
+        dumps=client.dumps.get(server, {}),
+        release=settings.release,
+        release_by=settings.release_by,
+        release_why=settings.release_why,
+        reject=settings.reject,
+        reject_by=settings.reject_by,
+        reject_why=settings.reject_why,
+    )
+
+
+def repository_of(client: Client, server: str, password: str, settings: Settings) -> Repository:
+    """Where a server's backups are."""
+    return Repository(
+        Path(client.servers[server]),
+        password,
+        settings.restic,
+        settings.patience,
+        lies=storage_of(client, server),
+        server=server,
+    )
+
+
+def storage_of(client: Client, server: str) -> Storage:
+    """The place itself."""
+    if client.bucket:
+        return Bucket(client.servers[server], client.bucket.get("ca", ""))
+    return Folder(Path(client.servers[server]))
+
+
+def door_of(client: Client) -> Door:
+    """What lets the new backups of all of a client's servers in."""
+    if client.bucket:
+        return ClientBucket(**client.bucket)
+    top = Path(client.top)
+    # Those of servers that are in the contract no more have locks too.
+    return Gate(top, tuple(path for path in top.iterdir() if path.is_dir()) if top.is_dir() else ())
+
+
+def retired(client: Client) -> dict[str, datetime | None]:
+    """The servers that are in the contract no more and whose repositories are still here -> when their last
+    snapshot arrived. Raises BucketError, OSError."""
+    if client.bucket:
+        whole = ClientBucket(**client.bucket)
+        places: dict[str, Storage] = {name: whole.repository(name) for name in whole.servers()}
+    else:
+        top = Path(client.top)
+        folders = sorted(top.iterdir()) if top.is_dir() else []
+        places = {path.name: Folder(path) for path in folders if (path / "config").is_file()}
+    return {
+        name: max(place.arrivals().values(), default=None)
+        for name, place in places.items()
+        if name not in client.servers
+    }
+
+
+def worries(found: Worries) -> list[str]:
+    """What a technician should look at, a sentence each."""
+    volume = found.volume
+    sentences = [f"the promise is not kept: {problem}" for problem in found.promise.problems]
+    for name, losses in found.losses.items():
+        sentences.append(f"{name[:8]} is a sudden loss ({'; '.join(losses)}): older versions are held")
+    sentences += [f"the client's breach: {text}: it is set aside" for text in found.rubbish]
+    if found.set_aside:
+        names = ", ".join(name[:8] for name in found.set_aside)
+        sentences.append(f"{names} set aside: own time and arrival disagree")
+    if found.unmeasured:
+        names = ", ".join(name[:8] for name in found.unmeasured[:5])
+        more = f" and {len(found.unmeasured) - 5} more" if len(found.unmeasured) > 5 else ""
+        sentences.append(
+            f"{names}{more} could not be measured: nothing of this server is removed until they are, or are"
+            " rejected"
+        )
+    if volume.threshold:
+        full = f", full on {volume.full_on}" if volume.full_on and volume.percent < 100 else ""
+        refused = "; new backups are refused" if volume.closed else ""
+        sentences.append(f"{volume.percent} % of {volume.subscribed_gb} GB are used{full}{refused}")
+    for one, text in ((found.drill, "the restore drill failed"), (found.check, "the check found damage")):
+        if one and not one.ok:
+            sentences.append(f"{text}: {'; '.join(one.problems)}")
+    if found.drill:
+        sentences += [f"in the restore drill {text}: look at it" for text in found.drill.doubts]
+    return sentences
+
+
+def _said(report: Maintained) -> str:
+    kept = sum(server.versions for server in report.servers.values())
+    return "; ".join([f"{kept} versions, {len(report.removed)} removed", *worries(report)])

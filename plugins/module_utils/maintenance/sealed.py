@@ -1,0 +1,305 @@
+"""restic's files, opened without restic: what a client sent is judged before restic is asked about it.
+
+The format is that of restic's design document (repository versions 1 and 2): AES-256-CTR with Poly1305-AES,
+keys by scrypt, zstd. Whoever has the password can seal whatever he likes; so a seal shows only that a file is
+not rubbish, and that a pack holds what it lists is shown by the SHA-256 of every part of it.
+
+Needs cryptography and zstandard (Debian: python3-cryptography, python3-zstandard), imported at need.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from .errors import ProSecoursError
+
+NONCE = MAC = 16  # bytes
+LARGEST_FILE = 512 * 1024 * 1024
+"""Bytes, sealed or in clear: restic's packs are of 128 MiB at most, and a folder's listing is one part."""
+LARGEST_SCRYPT = 2**20
+"""restic calibrates N to half a second, some 2^15. A forged key could ask for all memory."""
+ID = re.compile(r"[0-9a-f]{64}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
+
+
+class Rubbish(Exception):
+    """What no restic wrote with the password of the repository; the text says how, as a phrase."""
+
+
+class Missing(ProSecoursError):
+    """A library is not there."""
+
+
+class Blob(NamedTuple):
+    """A part of a pack, as the pack's own header or an index tells it."""
+
+    offset: int
+    length: int
+    """Bytes in the pack."""
+    type: str
+    id: str
+    """SHA-256 of what is in clear."""
+    uncompressed: int
+    """Bytes in clear; 0 where it was not compressed."""
+
+    @property
+    def clear(self) -> int:
+        """Bytes in clear."""
+        return self.uncompressed or max(0, self.length - NONCE - MAC)
+
+
+@dataclass(frozen=True)
+class Key:
+    """The repository's master key."""
+
+    encrypt: bytes = field(repr=False)
+    mac_k: bytes = field(repr=False)
+    mac_r: bytes = field(repr=False)
+
+    def opened(self, sealed: bytes) -> bytes:
+        """What is in clear. Raises Rubbish."""
+        cipher, invalid, poly1305 = _cryptography()
+        if len(sealed) < NONCE + MAC:
+            raise Rubbish("is too short")
+        nonce, text, mac = sealed[:NONCE], sealed[NONCE:-MAC], sealed[-MAC:]
+        try:
+            poly1305.verify_tag(self.mac_r + cipher("ECB", self.mac_k, b"", nonce), text, mac)
+        except invalid:
+            raise Rubbish("was not made with the password of the repository") from None
+        return bytes(cipher("CTR", self.encrypt, nonce, text))
+
+    def document(self, sealed: bytes) -> Mapping[str, Any]:
+        """The object of an index, a snapshot or the configuration. Raises Rubbish."""
+        clear = self.opened(sealed)
+        if clear[:1] == b"\x02":
+            clear = _decompressed(clear[1:], LARGEST_FILE)
+        return _object(clear)
+
+
+def key_of(password: str, file: bytes) -> Key:
+    """Open a file of keys/. Raises Rubbish."""
+    entry = _object(file)
+    try:
+        n, r, p = (int(entry[name]) for name in ("N", "r", "p"))
+        salt, data = (base64.b64decode(entry[name], validate=True) for name in ("salt", "data"))
+    except (KeyError, TypeError, ValueError):
+        raise Rubbish("is no key") from None
+    if entry.get("kdf") != "scrypt" or not 1 < n <= LARGEST_SCRYPT or not 0 < r <= 16 or not 0 < p <= 16:
+        raise Rubbish("is no key that restic makes")
+    try:
+        derived = hashlib.scrypt(
+            password.encode(), salt=salt, n=n, r=r, p=p, maxmem=130 * n * r + 2**20, dklen=64
+        )
+    except (ValueError, MemoryError):
+        raise Rubbish("is no key that restic makes") from None
+    master = _object(Key(derived[:32], derived[32:48], derived[48:]).opened(data))
+    try:
+        parts = [
+            base64.b64decode(one, validate=True)
+            for one in (master["encrypt"], master["mac"]["k"], master["mac"]["r"])
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise Rubbish("holds no key") from None
+    if [len(part) for part in parts] != [32, 16, 16]:
+        raise Rubbish("holds no key")
+    return Key(*parts)
+
+
+def index_of(key: Key, file: bytes) -> dict[str, set[Blob]]:
+    """pack id -> what the index says that it holds. Raises Rubbish."""
+    entry = key.document(file)
+    found: dict[str, set[Blob]] = {}
+    try:
+        if not entry.keys() <= {"packs", "supersedes"} or not all(map(_is_id, entry.get("supersedes") or ())):
+            raise Rubbish("is no index")
+        for pack in entry["packs"]:
+            blobs = found.setdefault(pack["id"], set())
+            if pack.keys() != {"id", "blobs"} or not _is_id(pack["id"]):
+                raise Rubbish("is no index")
+            for one in pack["blobs"]:
+                blob = Blob(
+                    one["offset"], one["length"], one["type"], one["id"], one.get("uncompressed_length", 0)
+                )
+                if not (
+                    one.keys() <= {"offset", "length", "type", "id", "uncompressed_length"}
+                    and blob.type in ("data", "tree")
+                    and _is_id(blob.id)
+                    and all(_is_count(number) for number in (blob.offset, blob.length, blob.uncompressed))
+                ):
+                    raise Rubbish("is no index")
+                blobs.add(blob)
+    except (KeyError, TypeError, AttributeError):
+        raise Rubbish("is no index") from None
+    return found
+
+
+def tree_of(key: Key, file: bytes) -> str:
+    """The id of a snapshot's topmost folder. Raises Rubbish where restic would stumble over it."""
+    entry = key.document(file)
+    if not _fits(entry, SNAPSHOT) or "tree" not in entry or "time" not in entry:
+        raise Rubbish("is no snapshot")
+    return str(entry["tree"])
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and ID.fullmatch(value) is not None
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**32
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_time(value: Any) -> bool:
+    """As Go reads RFC 3339; it knows a year 0, which Python does not."""
+    if not isinstance(value, str) or not TIME.fullmatch(value):
+        return False
+    try:
+        datetime.fromisoformat(f"2000{value[4:]}" if value.startswith("0000") else value)
+    except ValueError:
+        return False
+    return True
+
+
+def _are_texts(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(map(_is_text, value)))
+
+
+def _fits(entry: Mapping[str, Any], fields: Mapping[str, Callable[[Any], bool]]) -> bool:
+    """Other fields do not matter, but Go takes a name in whatever case it is written."""
+    return all(
+        name == name.lower() and name.isascii() and (name not in fields or fields[name](value))
+        for name, value in entry.items()
+    )
+
+
+def _is_summary(value: Any) -> bool:
+    """What restic 0.17 and later write: numbers, and two times."""
+    return value is None or (
+        isinstance(value, dict)
+        and value.keys() >= {"backup_start", "backup_end"}
+        and _fits(
+            value,
+            dict.fromkeys(value, _is_large_count) | dict.fromkeys(("backup_start", "backup_end"), _is_time),
+        )
+    )
+
+
+def _is_large_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+SNAPSHOT: Mapping[str, Callable[[Any], bool]] = {
+    "tree": _is_id,
+    "time": _is_time,
+    **dict.fromkeys(("parent", "original"), lambda value: value is None or _is_id(value)),
+    **dict.fromkeys(("hostname", "username", "program_version"), _is_text),
+    **dict.fromkeys(("paths", "tags", "excludes"), _are_texts),
+    **dict.fromkeys(("uid", "gid"), _is_count),
+    "summary": _is_summary,
+}
+"""The fields that restic reads, and when it can."""
+
+
+def pack_of(key: Key, file: bytes) -> set[Blob]:
+    """What a pack holds: every part is opened and held against its id. Raises Rubbish."""
+    found = set(listing_of(key, file))
+    for one in found:
+        part_of(key, file[one.offset : one.offset + one.length], one)
+    return found
+
+
+def part_of(key: Key, sealed: bytes, blob: Blob) -> bytes:
+    """What is in clear of a part of a pack. Raises Rubbish where it is not what the pack's header says, in
+    bytes and in their number."""
+    clear = key.opened(sealed)
+    if blob.uncompressed:
+        clear = _decompressed(clear, blob.uncompressed)
+    if hashlib.sha256(clear).hexdigest() != blob.id or len(clear) != blob.clear:
+        raise Rubbish(f"holds something else as {blob.id[:8]}")
+    return clear
+
+
+def listing_of(key: Key, file: bytes) -> Iterator[Blob]:
+    size = int.from_bytes(file[-4:], "little")
+    if size + 4 > len(file):
+        raise Rubbish("has no header")
+    header = key.opened(file[len(file) - 4 - size : len(file) - 4])
+    at = offset = 0
+    while at < len(header):
+        kind = header[at]
+        end = at + (41 if kind in (2, 3) else 37)
+        if kind > 3 or end > len(header):
+            raise Rubbish("has a header that is none")
+        length = int.from_bytes(header[at + 1 : at + 5], "little")
+        clear = int.from_bytes(header[at + 5 : at + 9], "little") if kind in (2, 3) else 0
+        yield Blob(offset, length, ("data", "tree")[kind % 2], header[end - 32 : end].hex(), clear)
+        at, offset = end, offset + length
+    if offset != len(file) - 4 - size:
+        raise Rubbish("has a header that is none")
+
+
+def digest(blobs: set[Blob]) -> str:
+    """What is remembered of a pack that was read: equal for equal contents."""
+    text = "\n".join(" ".join(map(str, one)) for one in sorted(blobs))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _decompressed(data: bytes, size: int) -> bytes:
+    """At most `size` bytes, and one more if there are more: whatever the data claim, memory is bounded."""
+    try:
+        import zstandard
+    except ImportError:
+        raise Missing("zstandard is missing", "Install the package python3-zstandard") from None
+    try:
+        reader = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(io.BytesIO(data))
+        return bytes(reader.read(min(size, LARGEST_FILE) + 1))
+    except (zstandard.ZstdError, MemoryError):
+        raise Rubbish("cannot be decompressed") from None
+
+
+def _cryptography() -> tuple[Any, type[Exception], Any]:
+    """AES of a mode, the exception of a wrong code, and Poly1305."""
+    try:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+        from cryptography.hazmat.primitives.poly1305 import Poly1305
+    except ImportError:
+        raise Missing("cryptography is missing", "Install the package python3-cryptography") from None
+
+    def aes(mode: str, key: bytes, nonce: bytes, data: bytes) -> bytes:
+        # One block by itself is what Poly1305-AES is made of (ECB of exactly one nonce).
+        chosen = modes.CTR(nonce) if mode == "CTR" else modes.ECB()  # noqa: S305
+        worker = Cipher(algorithms.AES(key), chosen).encryptor()
+        return bytes(worker.update(data) + worker.finalize())
+
+    return aes, InvalidSignature, Poly1305
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text, object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        raise Rubbish("cannot be read") from None
+    if not isinstance(value, dict):
+        raise Rubbish("cannot be read")
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Go reads each of two fields of one name, Python the last."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError
+    return found

@@ -1,0 +1,117 @@
+"""The agent on one host, from arguments to result: facts -> plan -> apply -> report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..contract.model import HostContract
+from ..secret import Secret
+from ..windows.session import Session
+from .apply import apply
+from .backup import outcome
+from .desired import Binary, Desired, Request, check_request, desired
+from .facts import Facts, observe
+from .plan import Change, plan
+from .refusals import AgentError
+
+_TEXT = {"type": "str", "required": True}
+_SECRET = {**_TEXT, "no_log": True}
+ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
+    "contract": {"type": "dict", "required": True},
+    "repository": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "url": _TEXT,
+            "username": _TEXT,
+            "password": _SECRET,
+            "encryption_password": _SECRET,
+            "ca": {"type": "str", "default": ""},
+        },
+    },
+    "restic": {
+        "type": "dict",
+        "required": True,
+        "options": {"path": _TEXT, "version": _TEXT, "sha256": {"type": "str"}},
+    },
+    "folder": {"type": "str", "default": r"C:\Program Files\ProSecours"},
+    "attempts": {"type": "int", "default": 3},
+    "retry_minutes": {"type": "int", "default": 10},
+    "time_limit_hours": {"type": "int", "default": 72},
+    "log_days": {"type": "int", "default": 30},
+    "log_kib": {"type": "int", "default": 1024},
+}
+"""What tells how a server is to look; documented in plugins/doc_fragments/agent.py."""
+
+
+def request_from(arguments: Mapping[str, Any]) -> Request:
+    """The action's arguments (see `plugins/modules/agent.py`) as a request; passwords become secrets here.
+
+    Raises UnusableError before any host is asked.
+    """
+    repository, restic = arguments["repository"], arguments["restic"]
+    request = Request(
+        contract=HostContract.from_plain(arguments["contract"]),
+        url=repository["url"],
+        username=repository["username"],
+        http_password=Secret(repository["password"]),
+        encryption_password=Secret(repository["encryption_password"]),
+        ca=repository.get("ca") or "",
+        binary=Binary(restic["path"], restic["version"], (restic.get("sha256") or "").lower()),
+        folder=arguments["folder"].rstrip("\\"),
+        wait_seconds=arguments.get("wait", 0),
+        first_backup=arguments.get("first_backup", "night"),
+        attempts=arguments["attempts"],
+        retry_minutes=arguments["retry_minutes"],
+        time_limit_hours=arguments["time_limit_hours"],
+        log_days=arguments["log_days"],
+        log_kib=arguments["log_kib"],
+    )
+    check_request(request)
+    return request
+
+
+def deploy(session: Session, request: Request, check: bool) -> dict[str, Any]:
+    """Bring the agent of one host to its desired state; with `check`, only tell what that takes."""
+    facts = observe(session, request.folder)
+    wanted = desired(request, facts.shadow_copies)
+    changes = plan(wanted, facts)
+    if changes and not check:
+        apply(session, request, wanted, facts, changes)
+        facts = observe(session, request.folder)
+        # A staging folder that would not go harms nobody; a first backup has begun.
+        remaining = [
+            change.sentence
+            for change in plan(wanted, facts)
+            if change.kind not in ("first backup", "staging")
+        ]
+        if remaining:
+            raise AgentError(
+                session.host,
+                f"the host is still not as it should be ({'; '.join(remaining)})",
+                "See what changes them back (an antivirus, a group policy), then run the playbook again",
+            )
+    return report(session.host, wanted, facts, changes)
+
+
+def report(host: str, wanted: Desired, facts: Facts, changes: tuple[Change, ...]) -> dict[str, Any]:
+    """The action's result: what changes, as sentences and as Ansible's diff, and the last backup's status."""
+    return {
+        "changed": bool(changes),
+        "changes": [change.sentence for change in changes],
+        "diff": [
+            {
+                "before_header": f"{host}: {change.kind} {change.name}",
+                "after_header": f"{host}: {change.kind} {change.name}",
+                "before": change.before,
+                "after": change.after,
+            }
+            for change in changes
+        ],
+        "status": facts.status,
+        "outcome": outcome(facts.status),
+        "running": facts.running,
+        "repository_id": facts.repository_id,
+        "starts_at": wanted.starts_at,
+    }

@@ -1,0 +1,1 @@
+"""The .cmd files of the agent as templates: `$name` is filled in by `agent.desired`, the rest is for cmd."""

@@ -1,0 +1,34 @@
+"""Why a host does not get its agent, in one sentence each: what Windows or restic said, and what to do."""
+
+from __future__ import annotations
+
+from ...module_utils.maintenance.refusals import meaning
+from ..errors import ProSecoursError
+from ..windows import probe
+from ..windows.session import Output
+
+
+class AgentError(ProSecoursError):
+    """What the host answered prevents the deployment. `problem` and `remedy`: a sentence each."""
+
+    def __init__(self, host: str, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy, host)
+
+
+def refusal(host: str, url: str, output: Output) -> AgentError:
+    """Why restic could not open or initialise the repository, as a sentence with its remedy."""
+    known = meaning(output.exit_code, probe.decode(output.stdout + output.stderr))
+    if known:
+        problem, remedy = known.problem.format(repository=f"the repository {url}"), known.remedy
+    else:
+        problem = f"the repository {url} cannot be opened ({why(output)})"
+        remedy = "Run restic.cmd in the agent's folder on the host to see more"
+    return AgentError(host, f"{problem}; nothing in place was replaced", remedy)
+
+
+def why(output: Output) -> str:
+    """Exit code and the last line that the command printed, in whatever language Windows speaks."""
+    lines = [
+        line.strip() for line in probe.decode(output.stderr or output.stdout).splitlines() if line.strip()
+    ]
+    return f"code {output.exit_code}: {lines[-1][:200]}" if lines else f"code {output.exit_code}"

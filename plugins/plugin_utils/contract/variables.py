@@ -1,0 +1,175 @@
+"""Layers 2 and 3 of the contract's validation: each variable by itself, its type, then its value.
+
+The types, defaults and limits are those of schemas/client.schema.json, which editors use too. What a schema
+cannot say well (Windows paths, e-mail, telephone) is checked here. A value marked writeOnly is never printed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from ..files import COLLECTION
+from ..libraries import from_pypi
+from ..validation.mistakes import Mistake
+from ..validation.schema import mistakes, shown
+from ..windows import paths as windows_paths
+from ..wording import nearest
+
+with from_pypi():
+    import phonenumbers
+    from email_validator import EmailNotValidError, validate_email
+    from jsonschema import Draft202012Validator
+    from jsonschema.protocols import Validator
+
+
+Values = Mapping[str, Any]
+"""A server's variables by name, as the inventory has them: what the schema is asked about."""
+
+SCHEMA = COLLECTION / "schemas" / "client.schema.json"
+
+
+class Variable(NamedTuple):
+    """A variable of the client file, from the schema."""
+
+    name: str
+    of_client: bool  # one value for all servers of a client
+    required: bool
+    secret: bool
+    default: Any
+    description: str
+    validator: Validator
+
+
+@cache
+def variables() -> dict[str, Variable]:
+    """All variables of a client file, in the order of the schema."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    whole = Draft202012Validator(schema)
+    return {
+        name: Variable(
+            name,
+            definition["x-scope"] == "client",
+            definition.get("x-required", False),
+            definition.get("writeOnly", False),
+            definition.get("default"),
+            definition["description"],
+            whole.evolve(schema=definition),
+        )
+        for name, definition in schema["$defs"].items()
+        if name.startswith("prosecours_")
+    }
+
+
+def unknown(names: Iterable[str], known: Sequence[str]) -> Iterator[Mistake]:
+    """The variables with our prefix that nothing reads: a misspelt one would leave a default in force."""
+    for name in names:
+        if name not in known:
+            meant = nearest(name, known)
+            remedy = (
+                f'Did you mean "{meant}"?'
+                if meant
+                else "Remove it, or see docs/fr/inventaire.md for the names"
+            )
+            yield Mistake((name,), "no such variable", remedy)
+
+
+def check(given: Values) -> tuple[dict[str, Any], list[Mistake]]:
+    """Values (plain, resolved) -> values with defaults, without those of a wrong type; and what is wrong.
+
+    A variable without value (`prosecours_options:`) counts as not given.
+    """
+    typed: dict[str, Any] = {}
+    found: list[Mistake] = []
+    for name, variable in variables().items():
+        value = given.get(name)
+        if value is None:
+            typed[name] = variable.default
+        elif wrong := list(mistakes(variable.validator, value, (variable.name,), variable.secret)):
+            found += wrong
+        else:
+            typed[name] = value
+            found += _value_mistakes(name, value)
+    return typed, found
+
+
+def missing(given: Values) -> Iterator[Mistake]:
+    """The required variables that have no value."""
+    for name, variable in variables().items():
+        if variable.required and given.get(name) is None:
+            yield Mistake((name,), "it is missing, or has no value", f"Add it: {variable.description}")
+
+
+# -- layer 3: values ------------------------------------------------------------------------------------
+
+
+def _value_mistakes(name: str, value: Any) -> Iterator[Mistake]:
+    if name in _VALUES:
+        for way, problem, remedy in _VALUES[name](value):
+            yield Mistake((name, *way), problem, remedy)
+
+
+def _contact(contact: Mapping[str, str]) -> Iterator[Mistake]:
+    try:
+        # The domain is not looked up: a check touches no network.
+        validate_email(contact["email"], check_deliverability=False)
+    except EmailNotValidError as error:
+        yield Mistake(
+            ("email",),
+            f"{shown(contact['email'])} is no e-mail address: {error}",
+            "Write it as name@domain.fr",
+        )
+    if problem := _mobile_problem(contact["mobile"]):
+        remedy = 'Write a mobile number in quotes, like "06 12 34 56 78" or "+33 6 12 34 56 78"'
+        yield Mistake(("mobile",), f"{shown(contact['mobile'])} {problem}", remedy)
+
+
+def _mobile_problem(text: str) -> str | None:
+    try:
+        number = phonenumbers.parse(text, "FR")
+    except phonenumbers.NumberParseException:
+        return "is no telephone number"
+    if not phonenumbers.is_possible_number(number):
+        return "does not have the digits of a telephone number"
+    if number.country_code == 33:
+        # By its first digit: the library's list of allocated blocks lags behind the numbering authority's.
+        return None if str(number.national_number)[0] in "67" else "is not the number of a mobile telephone"
+    kinds = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE)
+    return None if phonenumbers.number_type(number) in kinds else "is not the number of a mobile telephone"
+
+
+def _root(path: str) -> Iterator[Mistake]:
+    if re.fullmatch(r"[A-Za-z]", path):
+        yield Mistake((), f'"{path}" is not the root of a drive', f"Write {path.upper()}:\\")
+    elif found := windows_paths.problem(path):
+        yield Mistake((), found.what, found.remedy)
+
+
+def _office(paths: list[str]) -> Iterator[Mistake]:
+    for index, path in enumerate(paths):
+        if found := windows_paths.problem(path):
+            yield Mistake((index,), found.what, found.remedy)
+
+
+def _excludes(patterns: list[str]) -> Iterator[Mistake]:
+    for index, pattern in enumerate(patterns):
+        if re.search(r"[\x00-\x1f\x7f]", pattern) or pattern != pattern.strip():
+            yield Mistake(
+                (index,), "the pattern holds a line end or a space at an end", "Write it on one line"
+            )
+        elif not pattern.strip("*/\\"):
+            yield Mistake(
+                (index,), f'"{pattern}" excludes everything', "Write what is to be left out, like *.tmp"
+            )
+
+
+_VALUES: dict[str, Callable[[Any], Iterator[Mistake]]] = {
+    "prosecours_contact_main": _contact,
+    "prosecours_contact_substitute": _contact,
+    "prosecours_root": _root,
+    "prosecours_office": _office,
+    "prosecours_excludes": _excludes,
+}

@@ -1,0 +1,42 @@
+"""Files on the controller: one that is written whole or not at all, names that are safe in every folder, and
+where the collection lies."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..module_utils.maintenance import files as primitive
+from .errors import ProSecoursError
+
+COLLECTION = Path(__file__).resolve().parents[2]
+"""The root of the collection: where paths to its own files begin, so that none of them counts floors."""
+
+
+class CannotWrite(ProSecoursError):
+    """A file cannot be written, or its folder cannot be made."""
+
+
+def write_whole(
+    path: str | Path,
+    content: str | bytes,
+    mode: int = 0o640,
+    remedy: str = "Name another folder, or make room and see to the rights there",
+) -> Path:
+    """Write a file that survives a power cut whole, or as it was; a missing folder is made. The path of it.
+
+    Raises CannotWrite with `remedy`.
+    """
+    target = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        primitive.write_whole(target, data, mode)
+    except OSError as error:
+        raise CannotWrite(f"{target} cannot be written: {error.strerror}", remedy) from error
+    return target
+
+
+def safe_name(text: str) -> str:
+    """A file name of any name: what is not a letter, a digit, ".", "_" or "-" becomes "_"."""
+    return re.sub(r"[^\w.-]", "_", text)

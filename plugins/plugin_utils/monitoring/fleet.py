@@ -1,0 +1,312 @@
+"""Monitoring of a fleet (C9, C12, C18): facts of both sides -> findings -> memory -> report -> files.
+
+What each side tells is gathered by others (`server` over WinRM, the action `status` on the
+repository hosts); here it is put together, judged, remembered and written. An output that fails costs a
+sentence, and no other output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ...module_utils.maintenance import shape
+from ...module_utils.maintenance.model import Status
+from ..clock import local
+from ..contract.model import ClientContract, HostContract
+from ..documents.model import ClientLine, Report, ServerLine, Told
+from ..documents.render import DocumentError
+from ..files import CannotWrite, write_whole
+from ..journal import entries as journal
+from ..repository.status import Answer
+from ..wording import plural, show_moment
+from . import metrics, report
+from .facts import ServerFacts
+from .findings import ClientFacts, Limits, judge
+from .kinds import SEVERITIES
+from .memory import CLOSED, NEW, OPEN, REMINDED, DamagedMemory, Memory, Step
+
+OK = "ok"
+MEMORY, REPORT, METRICS = "memory.json", "report.json", "prosecours.prom"
+"""The files in the folder of monitoring: what is remembered, the report for programs, the Prometheus file."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round of monitoring: its report, the files that were written by kind, and a sentence for each that
+    could not be."""
+
+    report: Report
+    files: dict[str, str]
+    problems: tuple[str, ...]
+
+    def worst(self) -> str:
+        """The severity of the worst open finding, or "ok"."""
+        return _worst(client.state for client in self.report.clients)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is written beside the report for programs."""
+
+    metrics: str = ""
+    """Path of the Prometheus file; empty for one beside the report."""
+    pdf: bool = False
+    journal: Path | None = None
+    """Of interventions (C10): its head goes into the report, and is looked for at the next run."""
+
+
+Announce = Callable[[Report, dict[str, str]], Iterable[str]]
+
+
+def clients_of(
+    contracts: Mapping[str, ClientContract],
+    hosts: Mapping[str, HostContract],
+    servers: Mapping[str, ServerFacts],
+    repositories: Mapping[str, Answer],
+    folder: str,
+) -> list[ClientFacts]:
+    """All clients of the inventory with what was learnt of them, host by host; not of whom nobody asked."""
+    return [
+        ClientFacts(
+            contract,
+            {host: hosts[host] for host in contract.hosts},
+            {host: servers[host] for host in contract.hosts if host in servers},
+            *_repository_of(name, repositories),
+            folder=folder,
+        )
+        for name, contract in contracts.items()
+    ]
+
+
+def _repository_of(client: str, answers: Mapping[str, Answer]) -> tuple[Status | None, str | None]:
+    """The client's status, or why there is none; neither when no repository host was asked."""
+    for told in answers.values():
+        if client in told.clients:
+            return told.clients[client], None
+        if client in told.failures:
+            return None, told.failures[client]
+    silent = [f"{host}: {told.silence}" for host, told in answers.items() if told.silence is not None]
+    if silent:
+        return None, "; ".join(silent)
+    return None, f"none of {', '.join(answers)} knows it" if answers else None
+
+
+def run(
+    clients: Sequence[ClientFacts],
+    limits: Limits,
+    folder: str,
+    outputs: Outputs,
+    now: datetime,
+    check: bool = False,
+    ways: Sequence[Announce] = (),
+) -> Round:
+    """Judge, remember and write; with `check`, judge only. Each of `ways` tells people what is new; it is
+    given the report and its files, and returns a sentence for each thing that could not be told. When no way
+    told all, everything is new again next time; one that works does not repeat itself for one that fails.
+    Raises nothing for what the world does."""
+    place = Path(folder).expanduser()
+    problems: list[str] = []
+    files: dict[str, str] = {}
+    with contextlib.nullcontext() if check else _alone(place, problems):
+        memory = _remembered(place / MEMORY, problems, check)
+        found = [finding for client in clients for finding in judge(client, memory, limits, now)]
+        step = memory.step(clients, found, now)
+        kept = _journal(outputs.journal, place / REPORT, problems) if outputs.journal else None
+        made = assemble(clients, step, now, kept)
+        if check:
+            return Round(made, files, tuple(problems))
+        with _told(place / REPORT, problems):
+            text = json.dumps(shape.as_json(made), indent=2, ensure_ascii=False) + "\n"
+            files["json"] = str(write_whole(place / REPORT, text))
+        with _told(place, problems):
+            files |= report.write(made, place, with_pdf=outputs.pdf)
+        exposed = Path(outputs.metrics).expanduser() if outputs.metrics else place / METRICS
+        with _told(exposed, problems):
+            # node_exporter runs as a user of its own
+            files["metrics"] = str(write_whole(exposed, metrics.render(made), mode=0o644))
+        said = [list(announce(made, files)) for announce in ways]
+        problems += [problem for one in said for problem in one]
+        untold = bool(said) and all(said)
+        with _told(place / MEMORY, problems):
+            write_whole(place / MEMORY, (step.unannounced if untold else step.memory).text())
+    return Round(made, files, tuple(dict.fromkeys(problems)))
+
+
+def assemble(
+    clients: Iterable[ClientFacts], step: Step, now: datetime, journal_head: journal.Head | None = None
+) -> Report:
+    """The report of a run: what programs read, and what every other output is made from."""
+    return Report(
+        at=local(now).replace(microsecond=0),
+        clients=tuple(_of_client(client, step.open) for client in clients),
+        closed=step.closed,
+        journal=journal_head,
+    )
+
+
+def _of_client(client: ClientFacts, findings: Iterable[Told]) -> ClientLine:
+    own = sorted(
+        (finding for finding in findings if finding.client == client.id),
+        key=lambda finding: (-SEVERITIES.index(finding.severity), finding.id),
+    )
+    contract = client.contract
+    return ClientLine(
+        contract.id,
+        contract.name,
+        contract.reference,
+        contract.contacts,
+        contract.retention,
+        state=_worst(finding.severity for finding in own),
+        repository=client.status,
+        repository_failure=client.failure,
+        servers=tuple(_of_server(facts) for facts in client.servers.values()),
+        findings=tuple(own),
+    )
+
+
+def _of_server(facts: ServerFacts) -> ServerLine:
+    return ServerLine(
+        facts.host,
+        facts.address,
+        facts.reachable,
+        facts.failure,
+        facts.last_status,
+        facts.free_bytes,
+        facts.clock_offset_seconds,
+    )
+
+
+def _worst(severities: Iterable[str]) -> str:
+    order = (OK, *SEVERITIES)
+    return max(severities, key=order.index, default=OK)
+
+
+# -- for people -----------------------------------------------------------------------------------------
+
+_MARKS = {NEW: "new", OPEN: "", REMINDED: "still", CLOSED: "closed"}
+
+
+def table(report: Report) -> str:
+    """The report for a technician at a terminal: a line a client, below it what was found and what to do."""
+    lines = []
+    for client in report.clients:
+        lines.append(f"{client.state.upper():<8}  {client.id}  {client.name}  {client.reference}")
+        for finding in client.findings:
+            mark = f"{_MARKS[finding.status]:<6} {finding.severity}"
+            since = show_moment(finding.since)
+            lines.append(f"  {mark} ({finding.clause}, since {since}): {finding.sentence}")
+            if finding.status != OPEN:
+                lines.append(f"         {finding.remedy}")
+    lines += [f"closed    {finding.client}: {finding.sentence}" for finding in report.closed]
+    return "\n".join(lines)
+
+
+def verdict(outcome: Round, fail_on: str) -> str:
+    """What a scheduler is told when the run is to count as failed: one sentence each; empty when it is not.
+
+    `fail_on` is the least severity that fails, or "never"; an output that failed always does."""
+    sentences = list(outcome.problems)
+    if fail_on != "never":
+        bad = SEVERITIES[SEVERITIES.index(fail_on) :]
+        counts = {
+            client.id: sum(finding.severity in bad for finding in client.findings)
+            for client in outcome.report.clients
+        }
+        if total := sum(counts.values()):
+            of = ", ".join(f"{client} ({count})" for client, count in counts.items() if count)
+            sentences.append(
+                f"{plural(total, 'finding')} of severity {' or '.join(bad)}: {of}. The table above"
+                " says what to do."
+            )
+    return " ".join(sentences)
+
+
+# -- files ----------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _alone(place: Path, problems: list[str]) -> Iterator[None]:
+    """One run at a time; where the folder cannot be written there is nothing to disturb."""
+    descriptor = None
+    with _told(place, problems):
+        place.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(place / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _remembered(path: Path, problems: list[str], check: bool) -> Memory:
+    """The memory of the run before; one that is damaged is put aside, and everything is new once more."""
+    try:
+        return Memory.read(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return Memory.empty()
+    except UnicodeDecodeError:
+        reason = "it is no text"
+    except DamagedMemory as error:
+        reason = str(error)
+    except OSError as error:
+        problems.append(_cannot(path, "read", error))
+        return Memory.empty()
+    aside = path.with_name(f"{path.name}.damaged")
+    with _told(aside, problems):
+        if not check:
+            path.replace(aside)
+        problems.append(
+            f"The memory of monitoring, {path}, could not be used ({reason}): it was put aside as"
+            f" {aside.name}, and every finding counts as new."
+        )
+    return Memory.empty()
+
+
+def _journal(path: Path, report: Path, problems: list[str]) -> journal.Head | None:
+    """The head of the journal, once it is shown to hold the one of the last report; else that one still, so
+    that each run says again what was done to the journal."""
+    before: journal.Head | None = None
+    with contextlib.suppress(OSError, ValueError):
+        before = shape.read(_Before, json.loads(report.read_text("utf-8"))).journal
+    try:
+        verdict = journal.verify(path, [before] if before else [])
+    except journal.JournalError as error:
+        problems.append(str(error))
+        return before
+    if verdict.problems:
+        problems.append(f"The journal {path} is not as it was written. {' '.join(verdict.problems)}")
+        return before
+    return verdict.head if verdict.head.entries else before
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What is wanted of the report of the run before, whatever else was in it."""
+
+    journal: journal.Head | None
+
+
+@contextlib.contextmanager
+def _told(path: Path, problems: list[str]) -> Iterator[None]:
+    """What keeps a file from being written becomes a sentence."""
+    try:
+        yield
+    except (CannotWrite, DocumentError) as error:
+        problems.append(str(error))
+    except OSError as error:
+        problems.append(_cannot(path, "written", error))
+
+
+def _cannot(path: Path, what: str, error: OSError) -> str:
+    return (
+        f"{path} cannot be {what} ({error.strerror}). Make room there, or set"
+        " prosecours_report_dir, or prosecours_monitor_metrics, to a place that you may write to."
+    )

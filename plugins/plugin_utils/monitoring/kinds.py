@@ -1,0 +1,423 @@
+"""What monitoring can find: one row a kind, with the words for technicians (English) and reports (French).
+
+A kind says how bad it is, which clause it touches and from which side it is seen: a finding is closed only
+by a look at its side. Fields in braces are filled by `findings`; times and sizes come out as
+each language writes them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+NOTICE, WARNING, CRITICAL = "notice", "warning", "critical"
+SEVERITIES = (NOTICE, WARNING, CRITICAL)
+"""From the least to the worst."""
+
+ACCESS, SERVER, REPOSITORY, EITHER = "access", "server", "repository", "either"
+"""What a finding rests on: the attempt to log in, the server's answer, the repository host's, or one"
+        " of both."""
+
+
+class Kind(NamedTuple):
+    """One row. `severity` is the usual one; a finding may be worse."""
+
+    name: str
+    side: str
+    severity: str
+    clause: str
+    sentence: str
+    remedy: str
+    sentence_fr: str
+    remedy_fr: str
+
+
+_REPAIR = "Run playbooks/deploy.yml --limit {host}, which repairs it, and ask the client who did it"
+_REPAIR_FR = "Lancer deploy.yml --limit {host}, qui répare, et demander au client qui en est l'auteur"
+_ON_HOST = "Run playbooks/retention.yml and read what it says of {client}"
+_ON_HOST_FR = "Lancer retention.yml et lire ce qui y est dit de {client}"
+
+_ROWS = (
+    # -- the way to the server --------------------------------------------------------------------------
+    Kind(
+        "unreachable", ACCESS, WARNING, "C2",
+        "{host} does not answer: {problem}",
+        "{remedy}",
+        "Le serveur {host} ne répond pas",
+        "Demander au client si le serveur et sa liaison sont en marche (annexe 3 : 1.x et 2.x)",
+    ),
+    Kind(
+        "certificate_refused", ACCESS, WARNING, "C2",
+        "{host} shows a certificate that is not trusted: {problem}",
+        "{remedy}",
+        "Le certificat WinRM du serveur {host} est refusé",
+        "Voir s'il a été renouvelé, et renseigner l'autorité dans l'inventaire",
+    ),
+    Kind(
+        "login_refused", ACCESS, CRITICAL, "C2",
+        "{host} refuses the provider's login: {problem}",
+        "{remedy}",
+        "Le serveur {host} refuse le compte du prestataire",
+        "Demander au client si le compte ou son mot de passe a changé ; ne pas réessayer à l'aveugle",
+    ),
+    Kind(
+        "no_answer", ACCESS, WARNING, "C2",
+        "{host} could not be looked at: {problem}",
+        "{remedy}",
+        "Le serveur {host} n'a pas pu être examiné",
+        "Relancer la surveillance ; si le constat revient, regarder sur le serveur ce qui l'occupe",
+    ),
+    # -- the tool, as the client leaves it (C12) --------------------------------------------------------
+    Kind(
+        "agent_removed", SERVER, CRITICAL, "C12",
+        "the agent's folder {name} is gone from {host}. {origin}",
+        _REPAIR,
+        "Le dossier de l'agent {name} a été supprimé de {host}. {origin}",
+        _REPAIR_FR,
+    ),
+    Kind(
+        "task_deleted", SERVER, CRITICAL, "C12",
+        "the scheduled task {name} is gone from {host}: nothing is backed up. {origin}",
+        _REPAIR,
+        "La tâche planifiée {name} a été supprimée de {host} : plus rien n'est sauvegardé. {origin}",
+        _REPAIR_FR,
+    ),
+    Kind(
+        "task_disabled", SERVER, CRITICAL, "C12",
+        "the scheduled task {name} of {host} is disabled: nothing is backed up. {origin}",
+        _REPAIR,
+        "La tâche planifiée {name} de {host} est désactivée : plus rien n'est sauvegardé. {origin}",
+        _REPAIR_FR,
+    ),
+    Kind(
+        "task_edited", SERVER, WARNING, "C12",
+        "the scheduled task {name} of {host} was edited ({what}). {origin}",
+        _REPAIR,
+        "La tâche planifiée {name} de {host} a été modifiée. {origin}",
+        _REPAIR_FR,
+    ),
+    Kind(
+        "binary_changed", SERVER, CRITICAL, "C12",
+        "{name} on {host} is {state}. {origin}",
+        _REPAIR + ". See what the file is before: it may be hostile",
+        "Le programme {name} de {host} est {state}. {origin}",
+        _REPAIR_FR + ". Examiner d'abord le fichier : il peut être hostile",
+    ),
+    Kind(
+        "configuration_changed", SERVER, CRITICAL, "C12",
+        "the configuration file {name} of {host} is {state}. {origin}",
+        _REPAIR,
+        "Le fichier de configuration {name} de {host} est {state}. {origin}",
+        _REPAIR_FR,
+    ),
+    Kind(
+        "credentials_changed", SERVER, CRITICAL, "C12",
+        "the repository's password in {name} of {host} is {state}: it is not the inventory's. {origin}",
+        _REPAIR,
+        "Le mot de passe du dépôt dans {name} de {host} est {state} : ce n'est pas celui de l'inventaire."
+        " {origin}",
+        _REPAIR_FR,
+    ),
+    Kind(
+        "rights_opened", SERVER, CRITICAL, "C12",
+        "others than SYSTEM and the Administrators may use the agent's folder of {host}, which holds"
+        " passwords"
+        " ({what}). {origin}",
+        _REPAIR + "; change the repository's passwords if strangers could read them",
+        "Les droits du dossier de l'agent de {host}, qui contient des mots de passe, ont été ouverts."
+        " {origin}",
+        _REPAIR_FR + " ; changer les mots de passe du dépôt si un tiers a pu les lire",
+    ),
+    Kind(
+        "shadow_copies_off", SERVER, WARNING, "C12",
+        "the Volume Shadow Copy service of {host} is disabled: open files are not backed up as one",
+        "Have the client enable the service VSS (start type manual), then run playbooks/deploy.yml",
+        "Le service des clichés instantanés (VSS) de {host} est désactivé : les fichiers ouverts sont copiés"
+        " tels quels",
+        "Faire rétablir le service VSS (démarrage manuel) par le client, puis lancer deploy.yml",
+    ),
+    Kind(
+        "clock_moved", SERVER, WARNING, "C12",
+        "the clock of {host} is {seconds} s {direction}: its backups carry false dates, and are set"
+        " aside when"
+        " they come from the future",
+        "Have the server keep time by NTP (w32tm); then run playbooks/monitor.yml again",
+        "L'horloge de {host} {direction} de {seconds} s : ses sauvegardes portent de fausses dates",
+        "Faire régler le serveur par NTP (w32tm), puis relancer la surveillance",
+    ),
+    # -- the tool, as the provider leaves it (C11) ------------------------------------------------------
+    Kind(
+        "not_deployed", SERVER, WARNING, "C4",
+        "{host} has no agent in {name}, and none was ever seen there",
+        "Run playbooks/deploy.yml --limit {host}",
+        "{host} n'a pas d'agent dans {name}, et n'en a jamais eu",
+        "Lancer deploy.yml --limit {host}",
+    ),
+    Kind(
+        "deploy_due", SERVER, NOTICE, "C11",
+        "{name} on {host} is as it was deployed; the inventory or the collection asks for another one since",
+        "Run playbooks/deploy.yml --limit {host}",
+        "{name} de {host} est tel que déployé ; l'inventaire ou la collection a changé depuis",
+        "Lancer deploy.yml --limit {host}",
+    ),
+    Kind(
+        "deploy_interrupted", SERVER, NOTICE, "C11",
+        "a deployment of {host} was interrupted and left {name}",
+        "Run playbooks/deploy.yml --limit {host}",
+        "Un déploiement de {host} a été interrompu et a laissé {name}",
+        "Lancer deploy.yml --limit {host}",
+    ),
+    Kind(
+        "disk_low", SERVER, WARNING, "C6",
+        "{drive} of {host} has {free} left: logs, cache and shadow copies need room",
+        "Have the client free some space on {drive}",
+        "Il ne reste que {free} sur {drive} de {host} : journaux, cache et clichés instantanés en ont besoin",
+        "Demander au client de libérer de la place sur {drive}",
+    ),
+    # -- the last backup --------------------------------------------------------------------------------
+    Kind(
+        "no_backup_yet", EITHER, NOTICE, "C6",
+        "{host} has made no backup yet; the first one is due at {due}",
+        "Nothing to do; or start it with playbooks/backup.yml --limit {host}",
+        "{host} n'a encore fait aucune sauvegarde ; la première est prévue le {due}",
+        "Rien à faire ; ou la lancer par backup.yml --limit {host}",
+    ),
+    Kind(
+        "silent", EITHER, WARNING, "C6",
+        "{host} has sent no backup since {last}: {missed} expected since, the last at {due}",
+        "See the other findings of {host}, ask the client whether the server was off, then run"
+        " playbooks/backup.yml --limit {host}",
+        "{host} n'a envoyé aucune sauvegarde depuis le {last} : {missed} attendue(s), la dernière le {due}",
+        "Voir les autres constats de {host}, demander au client si le serveur était éteint, puis lancer"
+        " backup.yml --limit {host}",
+    ),
+    Kind(
+        "incomplete", EITHER, WARNING, "C6",
+        "the last backup of {host}, of {at}, is incomplete: part of the perimeter could not be read.{log}",
+        "See which files are named in its log, close the program that holds them or correct their rights",
+        "La dernière sauvegarde de {host}, du {at}, est incomplète : une partie du périmètre n'a pas pu être"
+        " lue.{log}",
+        "Voir dans son journal les fichiers nommés, fermer le logiciel qui les tient ou corriger leurs"
+        " droits",
+    ),
+    Kind(
+        "missing_directory", SERVER, WARNING, "C1",
+        "{path} is in the perimeter of {host} and was not there at the last backup, of {at}",
+        "Ask the client; correct the client's file if the software has moved",
+        "{path} fait partie du périmètre de {host} et n'existait pas lors de la dernière sauvegarde, du {at}",
+        "Interroger le client ; corriger son fichier si le logiciel a été déplacé",
+    ),
+    Kind(
+        "degraded", SERVER, WARNING, "C9",
+        "the last backup of {host}, of {at}, was made without shadow copies: files that were open may not be"
+        " whole in it.{log}",
+        "On the server, see `vssadmin list writers` and the room for shadow copies; restart the writer at"
+        " fault",
+        "La dernière sauvegarde de {host}, du {at}, a été faite sans cliché instantané : les fichiers ouverts"
+        " peuvent y être inutilisables.{log}",
+        "Sur le serveur, voir « vssadmin list writers » et la place réservée aux clichés ; relancer le"
+        " rédacteur en défaut",
+    ),
+    Kind(
+        "locked", SERVER, WARNING, "C6",
+        "the last backup of {host}, of {at}, was not made: the repository stayed locked (restic 11)",
+        _ON_HOST + ", which lifts locks that are provably stale",
+        "La dernière sauvegarde de {host}, du {at}, n'a pas eu lieu : le dépôt est resté verrouillé"
+        " (restic 11)",
+        _ON_HOST_FR + " : les verrous périmés y sont levés",
+    ),
+    Kind(
+        "password_refused", SERVER, CRITICAL, "C12",
+        "the repository refuses the encryption password of {host} (restic 12): no backup since {at}",
+        "Run playbooks/deploy.yml --limit {host}; if it is refused too, somebody has removed the key: see"
+        " `restic key list` on the repository host",
+        "Le dépôt refuse le mot de passe de chiffrement de {host} (restic 12) : plus de sauvegarde depuis"
+        " le {at}",
+        "Lancer deploy.yml --limit {host} ; en cas de nouveau refus, la clé a été retirée : voir"
+        " « restic key list » sur l'hôte du dépôt",
+    ),
+    Kind(
+        "repository_gone", SERVER, CRITICAL, "C6",
+        "{host} finds no repository at its address (restic 10): no backup since {at}",
+        "See on the repository host that its disk is mounted; initialise nothing by hand",
+        "{host} ne trouve pas de dépôt à son adresse (restic 10) : plus de sauvegarde depuis le {at}",
+        "Vérifier sur l'hôte du dépôt que le disque est monté ; ne rien initialiser à la main",
+    ),
+    Kind(
+        "login_to_repository_refused", SERVER, CRITICAL, "C12",
+        "the repository refuses the login of {host} (HTTP 401): no backup since {at}",
+        "Run playbooks/repository.yml, then playbooks/deploy.yml --limit {host}: both write the inventory's"
+        " password",
+        "Le dépôt refuse l'identifiant de {host} (HTTP 401) : plus de sauvegarde depuis le {at}",
+        "Lancer repository.yml, puis deploy.yml --limit {host} : tous deux écrivent le mot de passe de"
+        " l'inventaire",
+    ),
+    Kind(
+        "repository_full", SERVER, CRITICAL, "C15",
+        "the repository takes no more data from {host} (HTTP 507): no backup since {at}",
+        "Have a larger volume subscribed, raise prosecours_subscribed_gb and run playbooks/deploy.yml",
+        "Le dépôt n'accepte plus de données de {host} (HTTP 507) : plus de sauvegarde depuis le {at}",
+        "Faire souscrire un volume supérieur, le porter dans l'inventaire et lancer deploy.yml",
+    ),
+    Kind(
+        "no_way_to_repository", SERVER, WARNING, "C14",
+        "{host} could not reach the repository at its last backup, of {at}.{log}",
+        "Check the client's link and firewall (its part, Annexe 3), and that the repository's instance runs",
+        "{host} n'a pas pu joindre le dépôt lors de la dernière sauvegarde, du {at}.{log}",
+        "Vérifier la liaison et le pare-feu du client (à sa charge, annexe 3) et que le service du"
+        " dépôt tourne",
+    ),
+    Kind(
+        "backup_failed", SERVER, CRITICAL, "C6",
+        "the last backup of {host}, of {at}, failed: code {code}.{log}",
+        "Read its log in the folder logs of the agent, then run playbooks/backup.yml --limit {host}",
+        "La dernière sauvegarde de {host}, du {at}, a échoué : code {code}.{log}",
+        "Lire son journal dans le dossier logs de l'agent, puis lancer backup.yml --limit {host}",
+    ),
+    # -- the repository ---------------------------------------------------------------------------------
+    Kind(
+        "repository_unread", ACCESS, CRITICAL, "C9",
+        "the repository of {client} could not be looked at: {problem}",
+        "See that its host runs and its disk is mounted, then run playbooks/status.yml",
+        "Le dépôt de {client} n'a pas pu être examiné",
+        "Vérifier que son hôte tourne et que son disque est monté, puis lancer status.yml",
+    ),
+    Kind(
+        "promise_broken", REPOSITORY, CRITICAL, "C7",
+        "the retention promised to {client} does not hold: {problems}",
+        "See who removed versions on the repository host; nothing brings them back, so tell the client",
+        "La conservation promise à {client} n'est plus tenue (détail : {problems})",
+        "Chercher qui a supprimé des versions sur l'hôte du dépôt ; informer le client",
+    ),
+    Kind(
+        "volume", REPOSITORY, NOTICE, "C15",
+        "{client} uses {percent} % of the subscribed volume ({used} of {subscribed})",
+        "Talk with the client about a larger volume, or a smaller perimeter",
+        "{client} occupe {percent} % du volume souscrit : {used} sur {subscribed}",
+        "Proposer au client un volume supérieur ou un périmètre réduit",
+    ),
+    Kind(
+        "volume_forecast", REPOSITORY, NOTICE, "C15",
+        "the volume of {client} will be full on {day} if it goes on growing as now",
+        "Talk with the client about a larger volume before that day",
+        "Au rythme actuel, le volume de {client} sera plein le {day}",
+        "Proposer au client un volume supérieur avant cette date",
+    ),
+    Kind(
+        "volume_closed", REPOSITORY, CRITICAL, "C15",
+        "new backups of {client} are refused: {used} are over the subscribed {subscribed}",
+        "Have a larger volume subscribed, raise prosecours_subscribed_gb and run playbooks/deploy.yml, which"
+        " lifts it",
+        "Les nouvelles sauvegardes de {client} sont refusées : {used} dépassent les {subscribed} souscrits",
+        "Faire souscrire un volume supérieur, le porter dans l'inventaire et lancer deploy.yml, qui rouvre le"
+        " dépôt",
+    ),
+    Kind(
+        "forged_time", REPOSITORY, WARNING, "C7",
+        "snapshot {id} of {client} claims another time than that of its arrival: it is set aside",
+        "See the server's clock; release it with prosecours_retention_release once it is explained",
+        "La sauvegarde {id} de {client} porte une autre date que celle de son arrivée : elle est mise à part",
+        "Vérifier l'horloge du serveur ; la libérer (prosecours_retention_release) une fois l'écart expliqué",
+    ),
+    Kind(
+        "sudden_loss", REPOSITORY, WARNING, "C7",
+        "retention is held back for {client}: {problems} (snapshot {id})",
+        "Ask the client whether that is meant: if so release it (prosecours_retention_release), else reject"
+        " it (prosecours_retention_reject)",
+        "La suppression des anciennes versions de {client} est suspendue : perte soudaine de données dans la"
+        " sauvegarde {id} (détail : {problems})",
+        "Demander au client si c'est voulu : si oui la libérer (prosecours_retention_release), sinon la"
+        " rejeter (prosecours_retention_reject)",
+    ),
+    Kind(
+        "stale_dumps", REPOSITORY, WARNING, "C13",
+        "{path} of {host} had {newest} when it was backed up at {at}: the client's own main backup (VI.2) has"
+        " stopped, or writes elsewhere",
+        "Ask the client whether the backup of the software still runs, and where to; correct the perimeter,"
+        " or prosecours_dump_days, if it is meant to be so",
+        "{path} de {host} contenait {newest} lors de la sauvegarde du {at} : la sauvegarde principale du"
+        " client (VI.2) ne se fait plus, ou s'écrit ailleurs",
+        "Demander au client si la sauvegarde du logiciel se fait encore, et où ; corriger le périmètre ou"
+        " prosecours_dump_days si c'est voulu",
+    ),
+    Kind(
+        "stale_lock", REPOSITORY, NOTICE, "C6",
+        "a lock of {holder} has lain in the repository of {client} since {since}",
+        _ON_HOST + ", which lifts it",
+        "Un verrou de {holder} subsiste dans le dépôt de {client} depuis le {since}",
+        _ON_HOST_FR + " : le verrou y est levé",
+    ),
+    Kind(
+        "retention_failed", REPOSITORY, CRITICAL, "C7",
+        "the retention of {client} failed: {problem}",
+        _ON_HOST,
+        "Le traitement de conservation de {client} a échoué (détail : {problem})",
+        _ON_HOST_FR,
+    ),
+    Kind(
+        "retention_late", REPOSITORY, WARNING, "C7",
+        "the retention of {client} has not run since {last}",
+        "See the timer prosecours-retention on the repository host; run playbooks/retention.yml",
+        "Le traitement de conservation de {client} n'a pas été fait depuis le {last}",
+        "Voir la minuterie prosecours-retention sur l'hôte du dépôt ; lancer retention.yml",
+    ),
+    Kind(
+        "check_failed", REPOSITORY, CRITICAL, "C19",
+        "the check of the repository of {client} found damage: {problems}",
+        "Follow docs/checks.md (When a check fails) before anything else is done there",
+        "Le contrôle du dépôt de {client} a trouvé des dommages (détail : {problems})",
+        "Suivre la procédure de réparation avant toute autre intervention sur ce dépôt",
+    ),
+    Kind(
+        "check_late", REPOSITORY, WARNING, "C19",
+        "the repository of {client} has not been checked since {last}",
+        _ON_HOST,
+        "Le dépôt de {client} n'a pas été contrôlé depuis le {last}",
+        _ON_HOST_FR,
+    ),
+    Kind(
+        "drill_failed", REPOSITORY, CRITICAL, "C19",
+        "the restore drill of {client} failed: {problems}",
+        "Repeat it; if it fails again, treat the repository as damaged",
+        "L'essai de restauration de {client} a échoué (détail : {problems})",
+        "Le refaire ; en cas de nouvel échec, considérer le dépôt comme endommagé",
+    ),
+    Kind(
+        "drill_doubts", REPOSITORY, WARNING, "C19",
+        "files that the restore drill of {client} drew may not be what their names say: {problems}",
+        "Open them on the server, and restore them beside the data: what was encrypted or spoilt there looks"
+        " so. It is a doubt, and decides nothing",
+        "Des fichiers tirés par l'essai de restauration de {client} ne semblent pas être ce que leur nom dit"
+        " (détail : {problems})",
+        "Les ouvrir sur le serveur et les restaurer à côté des données : des fichiers chiffrés ou abîmés se"
+        " présentent ainsi. C'est un doute, rien n'en dépend",
+    ),
+    Kind(
+        "drill_late", REPOSITORY, WARNING, "C19",
+        "no restore drill of {client} since {last}",
+        _ON_HOST,
+        "Aucun essai de restauration pour {client} depuis le {last}",
+        _ON_HOST_FR,
+    ),
+)  # fmt: skip
+
+KINDS = {kind.name: kind for kind in _ROWS}
+
+ORIGINS = {
+    "server": (
+        "It was in order until {seen} and changed on the server: the client's breach of VI.1, unless one of"
+        " us did it",
+        "Conforme jusqu'au {seen}, modifié depuis sur le serveur : manquement du client à l'article VI.1,"
+        " sauf intervention de notre part",
+    ),
+    "unknown": (
+        "Nothing is known of it from before: the client's breach of VI.1, or drift",
+        "Aucun état antérieur connu : manquement du client à l'article VI.1, ou dérive",
+    ),
+}
+"""Who may have altered the tool (C12): English, French. See `memory.Memory.origin`."""
+
+STATES = {
+    "gone": ("gone", "absent"),
+    "altered": ("altered", "modifié"),
+    "disabled": ("disabled", "désactivé"),
+}

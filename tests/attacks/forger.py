@@ -1,0 +1,104 @@
+"""Someone who has taken a client's server over: he has the password, and writes restic's files by himself.
+
+Written from restic's design document; shares no code with what judges such files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from support.sealed import Seals
+
+Listing = list[dict[str, Any]]
+
+
+@dataclass
+class Forger:
+    """Speaks plain HTTP with the client's rest-server at `url`, past any client library."""
+
+    url: str
+    password: str
+
+    def __post_init__(self) -> None:
+        key = json.loads(self.get(f"keys/{self.list('keys')[0]}"))
+        seals = Seals.of_repository(self.password, key)
+        self.sealed, self.opened = seals.closed, seals.opened
+
+    # -- the server -------------------------------------------------------------------------------------
+
+    def list(self, kind: str) -> list[str]:
+        return [one["name"] for one in json.loads(self.get(f"{kind}/"))]
+
+    def get(self, path: str) -> bytes:
+        request = urllib.request.Request(f"{self.url}{path}")  # noqa: S310 -- loopback
+        request.add_header("Accept", "application/vnd.x.restic.rest.v2")
+        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+            return bytes(answer.read())
+
+    def add(self, kind: str, data: bytes) -> str:
+        """Upload a file under the name that the server asks for: the hash of its content."""
+        name = hashlib.sha256(data).hexdigest()
+        request = urllib.request.Request(f"{self.url}{kind}/{name}", data, method="POST")  # noqa: S310
+        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+            assert answer.status == 200
+        return name
+
+    # -- forgeries --------------------------------------------------------------------------------------
+
+    def listing(self) -> Listing:
+        """All that the true indexes list; uncompressed and compressed ones alike."""
+        import zstandard
+
+        found: Listing = []
+        for name in self.list("index"):
+            clear = self.opened(self.get(f"index/{name}"))
+            if clear[:1] == b"\x02":
+                clear = zstandard.ZstdDecompressor().decompressobj().decompress(clear[1:])
+            found += [blob for pack in json.loads(clear)["packs"] for blob in pack["blobs"]]
+        return found
+
+    def index(self, pack: str, blobs: Listing) -> bytes:
+        """Says that `pack` holds `blobs`."""
+        return self.sealed(json.dumps({"packs": [{"id": pack, "blobs": blobs}]}).encode())
+
+    def false_copy(self, blobs: Listing) -> tuple[str, bytes]:
+        """Upload a pack of rubbish, of the size that a pack of `blobs` would have, with a header that lists
+        them; its name, and an index that says that it holds them all."""
+        placed, offset, header = [], 0, b""
+        for blob in blobs:
+            placed.append({**blob, "offset": offset})
+            offset += blob["length"]
+            clear = blob.get("uncompressed_length", 0)
+            kind = (blob["type"] == "tree") + (2 if clear else 0)
+            header += struct.pack("<BI", kind, blob["length"]) + (struct.pack("<I", clear) if clear else b"")
+            header += bytes.fromhex(blob["id"])
+        sealed = self.sealed(header)
+        pack = self.add("data", os.urandom(offset) + sealed + struct.pack("<I", len(sealed)))
+        return pack, self.index(pack, placed)
+
+    def blob(self, kind: str, clear: bytes, packed: list[tuple[str, bytes]]) -> str:
+        """Put a part of a pack to come; its id."""
+        packed.append((kind, clear))
+        return hashlib.sha256(clear).hexdigest()
+
+    def pack(self, packed: list[tuple[str, bytes]]) -> None:
+        """Upload a true pack of whatever it is, and its true index."""
+        body, header, blobs = b"", b"", []
+        for kind, clear in packed:
+            sealed, name = self.sealed(clear), hashlib.sha256(clear).hexdigest()
+            blobs.append({"id": name, "type": kind, "offset": len(body), "length": len(sealed)})
+            body += sealed
+            header += struct.pack("<BI", kind == "tree", len(sealed)) + bytes.fromhex(name)
+        end = self.sealed(header)
+        name = self.add("data", body + end + struct.pack("<I", len(end)))
+        self.add("index", self.index(name, blobs))
+
+    def snapshot(self, tree: str, time: str, **fields: Any) -> str:
+        entry = {"time": time, "tree": tree, "paths": ["/"], "hostname": "srv", **fields}
+        return self.add("snapshots", self.sealed(json.dumps(entry).encode()))

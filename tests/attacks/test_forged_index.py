@@ -1,0 +1,136 @@
+"""A forged index makes a prune throw the true packs away, and rubbish that blocks everything.
+
+Everything goes through a real append-only rest-server; the maintenance is the project's, with a real restic.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.checks import Damaged
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.repository import RepositoryError
+from attacks.conftest import Maintain
+from attacks.forger import Forger
+from integration.maintenance.client import Client, contents, days
+
+
+def restorable(client: Client, target: Path) -> None:
+    """Every version that is left comes back whole: each file of it, by restic's own verification."""
+    for name in sorted(client.snapshots()):
+        client.run("restore", name, "--target", str(target / name), "--verify")
+
+
+def test_a_false_copy_of_everything_is_named_and_nothing_is_pruned(
+    regular: Client, forger: Forger, maintain: Maintain, tmp_path: Path
+) -> None:
+    before = regular.snapshots()
+    packs = {path.name for path in (regular.path / "data").rglob("*/*")}
+    pack, index = forger.false_copy(forger.listing())
+    forger.add("index", index)
+    with pytest.raises(Damaged, match=f"the pack {pack} .*Nothing is removed"):
+        maintain()
+    assert regular.snapshots() == before
+    assert packs <= {path.name for path in (regular.path / "data").rglob("*/*")}
+    # It stays so at the next run, and ends when what was forged is taken away.
+    with pytest.raises(Damaged, match=pack):
+        maintain()
+    for path in regular.path.rglob("*"):
+        if path.name == pack or (path.parent.name == "index" and path.read_bytes() == index):
+            path.unlink()
+    assert len(maintain()["removed"]) == 12
+    restorable(regular, tmp_path / "restored")
+
+
+def test_an_index_that_lies_about_a_pack_that_was_read_is_named(
+    regular: Client, forger: Forger, maintain: Maintain
+) -> None:
+    maintain()
+    days(regular, 10, start=20)
+    true = max((regular.path / "data").rglob("*/*"), key=lambda path: path.stat().st_size).name
+    blobs = forger.listing()
+    forger.add("index", forger.index(true, [{**blob, "offset": 0, "length": 40} for blob in blobs]))
+    before = regular.snapshots()
+    with pytest.raises(Damaged, match=f"of the pack {true} what is not so"):
+        maintain()
+    assert regular.snapshots() == before
+
+
+def test_an_index_that_comes_while_the_prune_has_its_lock_is_not_believed(
+    regular: Client, forger: Forger, maintain: Maintain, tmp_path: Path
+) -> None:
+    """The lock is his signal: he needs no luck, restic waits 0.2 s before it reads the indexes."""
+    maintain()
+    days(regular, 10, start=20)
+    pack, index = forger.false_copy(forger.listing())
+    locks, seen = regular.path / "locks", threading.Event()
+
+    def strike() -> None:
+        end, known = time.monotonic() + 60, set[str]()
+        while time.monotonic() < end and len(known) < 2 and not seen.is_set():
+            known |= {path.name for path in locks.iterdir()}
+            time.sleep(0.002)
+        forger.add("index", index)  # the first lock is that of forget, the second that of prune
+
+    attack = threading.Thread(target=strike)
+    attack.start()
+    try:
+        with pytest.raises(RepositoryError, match="restic prune failed"):
+            maintain()
+    finally:
+        seen.set()
+        attack.join()
+    with pytest.raises(Damaged, match=pack):
+        maintain()
+    restorable(regular, tmp_path / "restored")
+
+
+@pytest.mark.parametrize(
+    ("kind", "rubbish"),
+    [
+        ("keys", b"{}"),
+        ("keys", b'{"kdf":"scrypt","N":1073741824,"r":8,"p":1,"salt":"AA==","data":"AA=="}'),
+        ("index", b"x" * 100),
+        ("snapshots", b"rubbish"),
+    ],
+)
+def test_a_few_bytes_of_rubbish_are_named_and_hold_nothing_up(
+    regular: Client, forger: Forger, maintain: Maintain, tmp_path: Path, kind: str, rubbish: bytes
+) -> None:
+    name = forger.add(kind, rubbish)
+    result = maintain()
+    [named] = result["rubbish"]
+    assert named.startswith(f"{kind}/{name[:8]} (arrived ")
+    assert len(result["removed"]) == 12
+    (regular.path / kind / name).unlink()
+    restorable(regular, tmp_path / "restored")
+
+
+def test_a_snapshot_that_is_sealed_and_none_is_named_and_holds_nothing_up(
+    regular: Client, forger: Forger, maintain: Maintain
+) -> None:
+    for fields in ({"paths": 5}, {"tree": None}, {"Tree": 5}, {"time": "2026-02-31T00:00:00Z"}, {"uid": -1}):
+        forger.snapshot(**{"tree": "0" * 64, "time": "2026-01-24T22:00:00Z", **fields})
+    result = maintain()
+    assert len(result["rubbish"]) == 5
+    assert len(result["removed"]) == 12
+
+
+def test_a_key_of_his_own_is_named(regular: Client, forger: Forger, maintain: Maintain) -> None:
+    maintain()
+    password = regular.folder.parent / "password"
+    password.write_text("mine")
+    regular.run("key", "add", "--new-password-file", str(password))
+    [named] = maintain()["rubbish"]
+    assert named.endswith("is a key that nobody knows")
+
+
+def test_only_what_is_new_is_read(regular: Client, maintain: Maintain) -> None:
+    first = maintain()["check"]["read_bytes"]
+    assert first > 20 * 400
+    assert maintain()["check"]["read_bytes"] == 0
+    days(regular, 1, start=20)
+    assert 0 < maintain()["check"]["read_bytes"] < first / 4
+    assert contents(regular.folder)

@@ -1,0 +1,86 @@
+"""Ransomware that takes its time, or one file only : each way round the check, by a real restic."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from attacks.conftest import Maintain
+from integration.maintenance.client import Client
+from unit.maintenance.simulation import at
+
+BEGIN = at("2026-01-25")
+
+
+def files(client: Client) -> list[Path]:
+    return sorted(path for path in client.folder.rglob("*") if path.is_file())
+
+
+def encrypt(paths: list[Path]) -> None:
+    for path in paths:
+        path.write_bytes(os.urandom(max(1, path.stat().st_size)))
+
+
+def quarters_of_an_hour(client: Client) -> list[str]:
+    every = files(client)
+    sent = []
+    for number in range(4):
+        encrypt(every[number::4])
+        sent.append(client.backup(BEGIN + timedelta(minutes=15 * number)))
+    return sent
+
+
+def junk_first(client: Client) -> list[str]:
+    every = files(client)
+    client.write(**{f"junk__{number}": "x" for number in range(300)})
+    sent = [client.backup(BEGIN)]
+    encrypt(every)
+    return [*sent, client.backup(BEGIN + timedelta(days=1))]
+
+
+def the_database_only(client: Client) -> list[str]:
+    database = client.folder / "isagiwf.mdf"
+    database.write_bytes(os.urandom(3_000_000))
+    sent = [client.backup(BEGIN)]
+    encrypt([database])
+    return [*sent, client.backup(BEGIN + timedelta(days=1))]
+
+
+def in_steps(client: Client, count: int, pause: timedelta) -> list[str]:
+    """Each step leaves 61 % of what is not encrypted yet."""
+    left, sent = files(client), []
+    random.Random(5).shuffle(left)  # noqa: S311 -- repeatable
+    for number in range(count):
+        now = int(0.39 * len(left))
+        encrypt(left[:now])
+        left = left[now:]
+        sent.append(client.backup(BEGIN + number * pause))
+    return sent
+
+
+def eleven_in_an_evening(client: Client) -> list[str]:
+    return in_steps(client, 11, timedelta(minutes=5))
+
+
+def three_nights(client: Client) -> list[str]:
+    return in_steps(client, 3, timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    "attack", [quarters_of_an_hour, junk_first, the_database_only, eleven_in_an_evening, three_nights]
+)
+def test_it_is_seen_and_the_good_versions_are_held(
+    regular: Client, maintain: Maintain, attack: Callable[[Client], list[str]]
+) -> None:
+    maintain()
+    good = regular.snapshots()
+    sent = attack(regular)
+    for number in range(14):  # two weeks in which nobody looks
+        sent.append(regular.backup(BEGIN + timedelta(days=3 + number)))
+    result = maintain()
+    assert set(result["losses"]) & set(sent)
+    assert good <= regular.snapshots()

@@ -1,0 +1,117 @@
+"""Sizes that a client claims close no repository, and versions that take long hold up nobody else."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import fleet
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.client import Effort
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.drill import Size
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import Settings
+from attacks.conftest import Maintain
+from attacks.forger import Forger
+from attacks.test_drills import node
+from integration.maintenance.client import PASSWORD, Client
+from unit.maintenance.simulation import at
+
+LATER = at("2026-01-25")
+
+
+def forged(
+    forger: Forger, client: Client, nodes: list[dict[str, Any]], packed: list[tuple[str, bytes]]
+) -> str:
+    tree = forger.blob("tree", json.dumps({"nodes": nodes}).encode() + b"\n", packed)
+    forger.pack(packed)
+    name = forger.snapshot(tree, LATER.isoformat(), paths=["/"])
+    return arrived(client, name)
+
+
+def arrived(client: Client, name: str) -> str:
+    os.utime(client.path / "snapshots" / name, (LATER.timestamp() + 60,) * 2)
+    return name
+
+
+def maintained(client: Client, state: Path, **changes: Any) -> dict[str, Any]:
+    """By the fleet, which also accounts for the volume and moves the gate."""
+    known = fleet.Client(
+        "farm", "PS-1", 1, 7, 2, {"srv": str(client.path)}, str(client.path.parent / "nothing-to-close")
+    )
+    settings = Settings(str(state), client.restic, 1, 15, 24, reserve_megabytes=0, **changes)
+    outcome = fleet.maintain([known], lambda _client, _server: PASSWORD, settings, check=False)
+    assert not outcome.failures
+    return outcome.reports["farm"]
+
+
+def test_five_bytes_that_claim_a_petabyte_are_five_bytes(
+    regular: Client, forger: Forger, tmp_path: Path
+) -> None:
+    packed: list[tuple[str, bytes]] = []
+    part = forger.blob("data", b"bytes", packed)
+    forged(forger, regular, [node("huge", size=10**15, content=[part])], packed)
+    volume = maintained(regular, tmp_path / "state")["volume"]
+    assert (volume["newest_bytes"], volume["closed"]) == (5, False)
+
+
+def test_one_part_that_is_listed_a_million_times_closes_until_a_technician_rejects_it(
+    regular: Client, forger: Forger, tmp_path: Path
+) -> None:
+    """It is as large as that, restored."""
+    packed: list[tuple[str, bytes]] = []
+    part = forger.blob("data", b"x" * 10_000, packed)
+    name = forged(forger, regular, [node("huge", size=5, content=[part] * 10**6)], packed)
+    volume = maintained(regular, tmp_path / "state")["volume"]
+    assert (volume["newest_bytes"], volume["closed"]) == (10**10, True)
+    rejected = {"reject": (name,), "reject_by": "A. Martin", "reject_why": "no file of theirs"}
+    after = maintained(regular, tmp_path / "state", **rejected)["volume"]
+    assert after["newest_bytes"] < 10**6
+    assert after["closed"] is False
+
+
+def bomb(forger: Forger, packed: list[tuple[str, bytes]], floors: int) -> str:
+    """Folders that hold the folder below twice: 2**floors files, by a few bytes each floor."""
+    part = forger.blob("data", b"x" * 1000, packed)
+    tree = forger.blob(
+        "tree", json.dumps({"nodes": [node("f", size=1000, content=[part])]}).encode() + b"\n", packed
+    )
+    for _ in range(floors):
+        both = [node(name, type="dir", subtree=tree) for name in ("a", "b")]
+        tree = forger.blob("tree", json.dumps({"nodes": both}).encode() + b"\n", packed)
+    return tree
+
+
+def test_folders_that_hold_each_other_by_the_billion_end_in_time_and_are_named(
+    regular: Client, forger: Forger, maintain: Maintain
+) -> None:
+    packed: list[tuple[str, bytes]] = []
+    tree = bomb(forger, packed, 40)
+    forger.pack(packed)
+    name = arrived(regular, forger.snapshot(tree, LATER.isoformat(), paths=["/"]))
+    begun = time.monotonic()
+    result = maintain(effort=Effort(seconds=8), drill=Size(seconds=3))
+    assert time.monotonic() - begun < 60
+    assert result["unmeasured"] == [name]
+    assert result["removed"] == []
+    # A technician rejects it, and all goes on.
+    after = maintain(
+        effort=Effort(seconds=8),
+        drill=Size(seconds=3),
+        reject=(name,),
+        reject_by="A. Martin",
+        reject_why="no restic made it",
+    )
+    assert after["unmeasured"] == []
+    assert len(after["removed"]) == 12
+
+
+def test_thousands_of_versions_are_measured_some_a_day_and_nothing_is_removed_before(
+    regular: Client, maintain: Maintain
+) -> None:
+    first = maintain(effort=Effort(versions=15))
+    assert (len(first["unmeasured"]), first["removed"]) == (5, [])
+    assert any("stays until all versions are measured" in one["reasons"] for one in first["decisions"])
+    second = maintain(effort=Effort(versions=15))
+    assert (second["unmeasured"], len(second["removed"])) == ([], 12)

@@ -1,0 +1,55 @@
+"""What preflight learns of a server's registry by its own command line, on a lab server without WinRM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight.facts import (
+    Entry,
+    Repository,
+    Wanted,
+    gather,
+)
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session import Output
+from lab.wine_host import run
+
+from windows_lab.server import WindowsServer
+
+pytestmark = pytest.mark.lab
+
+FOLDER = r"C:\Program Files\ProSecours"
+
+
+class Direct:
+    """A session without WinRM in between."""
+
+    host = "srv"
+    clock_offset = None
+
+    def __init__(self, machine: WindowsServer) -> None:
+        self.machine = machine
+
+    def run(self, line: str, stdin: Iterable[bytes] = (), timeout: float = 120.0) -> Output:
+        answer = run(self.machine, line, b"".join(stdin))
+        return Output(answer.code, answer.out, answer.err)
+
+
+@pytest.mark.parametrize(("defender", "defended"), [("on", True), ("c:\\program files", False)])
+def test_network_drives_and_defender(tmp_path: Path, defender: str, defended: bool) -> None:
+    settings = {
+        "lab_drives": ["D"],
+        "lab_network_drives": {"I": "\\\\nas\\isa data"},
+        "lab_defender": defender,
+    }
+    machine = WindowsServer("srv", tmp_path, settings, {"Administrateur": "x"})
+    machine.prepare()
+    try:
+        wanted = Wanted((Entry("office", "I:\\isagri", "directory"),), FOLDER, Repository("local:x"))
+        facts = gather(Direct(machine), wanted)  # type: ignore[arg-type]
+    finally:
+        machine.close()
+    assert facts.mapped == {"I": "\\\\nas\\isa data"}
+    assert facts.entries[0].missing
+    assert facts.defended is defended

@@ -1,0 +1,35 @@
+"""Every emulated program by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from windows_lab.machine.call import Program
+from windows_lab.programs import (
+    certutil,
+    console,
+    curl,
+    findstr,
+    forfiles,
+    icacls,
+    powershell,
+    robocopy,
+    schtasks,
+    tar,
+    whoami,
+)
+
+PROGRAMS: Mapping[str, Program] = {
+    **certutil.PROGRAMS,
+    **console.PROGRAMS,
+    **curl.PROGRAMS,
+    **findstr.PROGRAMS,
+    **forfiles.PROGRAMS,
+    **icacls.PROGRAMS,
+    **powershell.PROGRAMS,
+    **robocopy.PROGRAMS,
+    **schtasks.PROGRAMS,
+    **tar.PROGRAMS,
+    **whoami.PROGRAMS,
+}
+"""Name in lower case, without .exe -> function."""
