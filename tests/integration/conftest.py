@@ -69,11 +69,16 @@ class Site:
         self.run(r'schtasks /delete /tn "\ProSecours\Sauvegarde" /f')
         self.run(f'rmdir /s /q "{AGENT}"')
 
+    def status(self) -> dict[str, Any]:
+        """What the lab tells of the server: what it was asked (`counters`), the `faults` that still wait."""
+        hosts = self.control.ask("status")["hosts"]
+        found: dict[str, Any] = next(host for host in hosts if host["name"] == self.host)
+        return found
+
     def counters(self) -> dict[str, Any]:
         """What the server was asked since the last reset."""
-        hosts = self.control.ask("status")["hosts"]
-        found: dict[str, Any] = next(host["counters"] for host in hosts if host["name"] == self.host)
-        return found
+        asked: dict[str, Any] = self.status()["counters"]
+        return asked
 
     def snapshots(self) -> list[dict[str, Any]]:
         """The snapshots of the client, read from the server with its own credentials."""
