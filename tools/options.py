@@ -96,7 +96,7 @@ def _passed(tasks: list[Any]) -> Iterator[tuple[str, str, str, str]]:
                         yield variable, key.removeprefix(OWN), name, found[3] or ""
 
 
-def _adapted(option: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _adapted(option: options.Option, names: Mapping[str, str]) -> dict[str, Any]:
     """An action's option as one of a role: its neighbours have other names, and secrets have to be marked."""
 
     def named(text: str) -> str:

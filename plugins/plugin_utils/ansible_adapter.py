@@ -122,7 +122,7 @@ def journal_setting(name: str) -> str:
 class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no types
     """Base of the collection's actions: checks arguments, calls `act`, turns expected errors into results."""
 
-    specification: ClassVar[Mapping[str, Mapping[str, Any]]]
+    specification: ClassVar[options.Options]
     """Ansible's argument specification, made of the action's page."""
     JOURNALLED: ClassVar[bool] = True
     """Whether it is part of an intervention, and refuses to work unless the run is journalled (C10)."""

@@ -18,7 +18,9 @@ import yaml
 from .files import COLLECTION
 from .validation.lines import LOADER
 
-Options = Mapping[str, Mapping[str, Any]]
+Option = Mapping[str, Any]
+"""As a page writes it: description, type, default, suboptions, …"""
+Options = Mapping[str, Option]
 
 _CHECKED = ("type", "elements", "required", "default", "choices", "aliases")
 """What Ansible checks of an option; the rest of a page is for people."""
@@ -55,7 +57,7 @@ def specification(options: Options) -> dict[str, dict[str, Any]]:
     return {name: _checked(name, option) for name, option in options.items()}
 
 
-def _checked(name: str, option: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(name: str, option: Option) -> dict[str, Any]:
     checked = {key: option[key] for key in _CHECKED if key in option}
     if SECRET.search(name):
         checked["no_log"] = True

@@ -295,7 +295,7 @@ def _asked(client: Client, settings: Settings) -> dict[str, Settings]:
     all, and refused."""
     if not settings.release and not settings.reject:
         return dict.fromkeys(client.servers, settings)
-    ids: dict[str, Mapping[str, Any]] = {}
+    ids: dict[str, Mapping[str, datetime]] = {}
     for server in client.servers:
         try:
             ids[server] = storage_of(client, server).arrivals()

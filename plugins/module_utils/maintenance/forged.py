@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .admission import Admission
-from .sealed import ID, Rubbish
+from .sealed import ID, Document, Rubbish
 from .trees import once, plain
 
 ROUNDS = 5
@@ -140,7 +140,7 @@ def _entries(text: bytes) -> tuple[list[str], set[str]]:
     return inner, {part for node in nodes if node["type"] == "file" for part in node["content"]}
 
 
-def _judge(node: Mapping[str, Any]) -> None:
+def _judge(node: Document) -> None:
     """Raises ValueError, KeyError, TypeError."""
     if not plain(node):
         raise ValueError

@@ -27,6 +27,8 @@ LARGEST_FILE = 512 * 1024 * 1024
 LARGEST_SCRYPT = 2**20
 """restic calibrates N to half a second, some 2^15. A forged key could ask for all memory."""
 ID = re.compile(r"[0-9a-f]{64}")
+Document = Mapping[str, Any]
+"""A JSON object that restic, or whoever has the password, wrote."""
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 
 
@@ -76,7 +78,7 @@ class Key:
             raise Rubbish("was not made with the password of the repository") from None
         return bytes(cipher("CTR", self.encrypt, nonce, text))
 
-    def document(self, sealed: bytes) -> Mapping[str, Any]:
+    def document(self, sealed: bytes) -> Document:
         """The object of an index, a snapshot or the configuration. Raises Rubbish."""
         clear = self.opened(sealed)
         if clear[:1] == b"\x02":
@@ -176,7 +178,7 @@ def _are_texts(value: Any) -> bool:
     return value is None or (isinstance(value, list) and all(map(_is_text, value)))
 
 
-def _fits(entry: Mapping[str, Any], fields: Mapping[str, Callable[[Any], bool]]) -> bool:
+def _fits(entry: Document, fields: Mapping[str, Callable[[Any], bool]]) -> bool:
     """Other fields do not matter, but Go takes a name in whatever case it is written."""
     return all(
         name == name.lower() and name.isascii() and (name not in fields or fields[name](value))

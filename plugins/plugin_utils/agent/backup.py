@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from ..windows.command_line import argument
 from ..windows.session import Session
 from .desired import TASK
-from .facts import Facts, observe
+from .facts import Facts, Status, observe
 from .refusals import AgentError
 
 _POLL = 5.0
@@ -33,7 +32,7 @@ _MEANINGS = {
 }
 
 
-def outcome(status: Mapping[str, Any] | None) -> str:
+def outcome(status: Status | None) -> str:
     """The last backup in a few words, from `status.json`; an exit code that is not known is a failure."""
     if status is None:
         return "none yet"

@@ -15,35 +15,6 @@ from .facts import Facts, observe
 from .plan import Change, plan
 from .refusals import AgentError
 
-_TEXT = {"type": "str", "required": True}
-_SECRET = {**_TEXT, "no_log": True}
-ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
-    "contract": {"type": "dict", "required": True},
-    "repository": {
-        "type": "dict",
-        "required": True,
-        "options": {
-            "url": _TEXT,
-            "username": _TEXT,
-            "password": _SECRET,
-            "encryption_password": _SECRET,
-            "ca": {"type": "str", "default": ""},
-        },
-    },
-    "restic": {
-        "type": "dict",
-        "required": True,
-        "options": {"path": _TEXT, "version": _TEXT, "sha256": {"type": "str"}},
-    },
-    "folder": {"type": "str", "default": r"C:\Program Files\ProSecours"},
-    "attempts": {"type": "int", "default": 3},
-    "retry_minutes": {"type": "int", "default": 10},
-    "time_limit_hours": {"type": "int", "default": 72},
-    "log_days": {"type": "int", "default": 30},
-    "log_kib": {"type": "int", "default": 1024},
-}
-"""What tells how a server is to look; documented in plugins/doc_fragments/agent.py."""
-
 
 def request_from(arguments: Mapping[str, Any]) -> Request:
     """The action's arguments (see `plugins/modules/agent.py`) as a request; passwords become secrets here.

@@ -23,6 +23,10 @@ _HASHED = (BINARY, *SECRETS)
 _TYPED = (*TEXTS, REPOSITORY_ID, "status.json", "missing.txt")
 
 
+Status = Mapping[str, Any]
+"""status.json as it lies on the server, where an administrator may write what he likes into it."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """What was observed. File names are relative to the agent's folder; mappings hold only what is there."""
@@ -45,7 +49,7 @@ class Facts:
     """Name -> text with CRLF line ends."""
     task_xml: str = ""
     repository_id: str = ""
-    status: Mapping[str, Any] | None = None
+    status: Status | None = None
     """The last run as backup.cmd left it, with `missing` as the list of what restic could not find."""
 
 
@@ -142,7 +146,7 @@ def _crlf(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\n", "\r\n")
 
 
-def _status(text: str, missing: str) -> Mapping[str, Any] | None:
+def _status(text: str, missing: str) -> Status | None:
     """status.json, with the number of missing entries replaced by what restic said of each."""
     try:
         status = json.loads(text)

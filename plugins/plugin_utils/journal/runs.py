@@ -34,6 +34,8 @@ under_way: str | None = None
 """The id of the run that the callback journals in this process and those forked from it; None without one."""
 MOST = 50
 """Sentences of one kind about one host; more are counted."""
+Details = Mapping[str, Any]
+"""What actions returned under "journal": JSON that is shown as it is."""
 
 
 # -- gathering ------------------------------------------------------------------------------------------
@@ -48,8 +50,7 @@ class Row:
     result: str
     changes: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
-    """What actions returned under "journal": JSON that is shown as it is."""
+    details: Details = field(default_factory=dict)
 
 
 @dataclass
@@ -87,7 +88,7 @@ class Rows:
         result: str,
         changes: Iterable[str] = (),
         failures: Iterable[str] = (),
-        details: Mapping[str, Any] | None = None,
+        details: Details | None = None,
     ) -> None:
         """One result of a task on a host, a server of `client` or nobody's. In `details`, what stands under
         `clients` is each client's own, and with a `client` all is that client's.
