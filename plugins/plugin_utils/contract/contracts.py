@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
-from ..files import COLLECTION
 from ..validation.mistakes import Mistake, Origin, PlacedMistake, Way, merged
 from . import catalogue, variables
 from .files import CLIENTS, Files, find, read
@@ -114,11 +111,7 @@ def load(
 
 def known_variables() -> tuple[str, ...]:
     """The names of all variables that something reads: a client's, and those that the roles document."""
-    names = list(variables.variables())
-    for path in sorted(COLLECTION.glob("roles/*/meta/argument_specs.yml")):
-        points = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("argument_specs", {})
-        names += [name for point in points.values() for name in (point.get("options") or {})]
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys((*variables.variables(), *variables.settings())))
 
 
 def _checked(own: Resolved, known: Sequence[str]) -> tuple[dict[str, Any], list[Mistake]]:
@@ -134,7 +127,8 @@ def _checked(own: Resolved, known: Sequence[str]) -> tuple[dict[str, Any], list[
     misspelt = list(variables.unknown(names, known))
     given = {**own.values, **dict.fromkeys(own.failures, "")}
     absent = list(variables.missing(given))
-    return values, [*failures, *wrong, *misspelt, *absent, *_contact_twice(values)]
+    settings = list(variables.check_settings(own.values))
+    return values, [*failures, *wrong, *settings, *misspelt, *absent, *_contact_twice(values)]
 
 
 def _remedy_of_failure(reason: str) -> str:

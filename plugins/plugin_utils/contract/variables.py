@@ -2,6 +2,8 @@
 
 The types, defaults and limits are those of schemas/client.schema.json, which editors use too. What a schema
 cannot say well (Windows paths, e-mail, telephone) is checked here. A value marked writeOnly is never printed.
+What the roles take besides is checked once for all servers too: were it left to the roles, Ansible would
+start a process for each role of each server, so the playbooks switch that off (rolespec_validate).
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
+
+import yaml
 
 from ..files import COLLECTION
 from ..libraries import from_pypi
@@ -62,6 +66,63 @@ def variables() -> dict[str, Variable]:
         for name, definition in schema["$defs"].items()
         if name.startswith("prosecours_")
     }
+
+
+class Setting(NamedTuple):
+    """A variable of a role, from its meta/argument_specs.yml."""
+
+    type: str
+    secret: bool
+    validator: Validator
+
+
+_TAKEN = {
+    "bool": ["boolean"],
+    "dict": ["object", "string"],
+    "float": ["number"],
+    "int": ["integer"],
+    "list": ["array", "string", "number"],
+    "path": ["string"],
+    "str": ["string", "number", "boolean"],
+}
+"""What an option's type is in a schema, with what Ansible makes such a value of."""
+_TRUE, _FALSE = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
+
+
+@cache
+def settings() -> dict[str, Setting]:
+    """All variables that the roles take."""
+    found = {}
+    for path in sorted(COLLECTION.glob("roles/*/meta/argument_specs.yml")):
+        points = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("argument_specs", {})
+        for point in points.values():
+            for name, option in (point.get("options") or {}).items():
+                kind = option.get("type", "str")
+                schema = {"type": _TAKEN[kind]} if kind in _TAKEN else {}
+                if "choices" in option:
+                    schema["enum"] = option["choices"]
+                secret = option.get("no_log", False)
+                found[name] = Setting(kind, secret, Draft202012Validator(schema))
+    return found
+
+
+def check_settings(given: Values) -> Iterator[Mistake]:
+    """What is wrong with the values of the roles' own variables. One without value counts as not given."""
+    for name, setting in settings().items():
+        value = given.get(name)
+        if value is not None and name not in variables():
+            meant = _meant(setting.type, value)
+            yield from mistakes(setting.validator, meant, (name,), setting.secret)
+
+
+def _meant(kind: str, value: Any) -> Any:
+    """What Ansible makes of a text, which is all that `-e name=value` gives."""
+    if isinstance(value, str):
+        if kind in ("int", "float") and re.fullmatch(r"-?\d+", value.strip()):
+            return int(value)
+        if kind == "bool" and value.lower() in (*_TRUE, *_FALSE):
+            return value.lower() in _TRUE
+    return value
 
 
 def unknown(names: Iterable[str], known: Sequence[str]) -> Iterator[Mistake]:

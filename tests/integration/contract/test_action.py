@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.contracts import COLLECTION
+from ansible_collections.prosecours.backup.plugins.plugin_utils.files import COLLECTION
 from support.playbook import Played, play
 from unit.contract.conftest import LAC, MOULIN
 

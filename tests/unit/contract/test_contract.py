@@ -11,6 +11,7 @@ import pytest
 import yaml
 from ansible_collections.prosecours.backup.plugins.plugin_utils.contract import contracts as contract
 from ansible_collections.prosecours.backup.plugins.plugin_utils.contract import variables
+from ansible_collections.prosecours.backup.plugins.plugin_utils.files import COLLECTION
 from ansible_collections.prosecours.backup.plugins.plugin_utils.validation import mistakes as contract_errors
 from jsonschema import Draft202012Validator
 
@@ -293,6 +294,10 @@ WRONG: list[tuple[tuple[str, str], str]] = [
     (("prosecours_subscribed_gb", "prosecours_suscribed_gb"), 'no such variable → Did you mean "prosecours_subscribed_gb"?'),
     (("prosecours_subscribed_gb", "subscribed_gb"), 'no such variable → Did you mean "prosecours_subscribed_gb"?'),
     (("prosecours_subscribed_gb", "Prosecours-subscribed-gb"), 'no such variable → Did you mean "prosecours_subscribed_gb"?'),
+    ((SRV1, f"        prosecours_agent_attempts: trois\n{SRV1}"), 'gaec_du_moulin prosecours_agent_attempts: "trois" is text, not a whole number → Write a whole number'),
+    ((SRV1, f"        prosecours_agent_first_backup: nuit\n{SRV1}"), 'gaec_du_moulin prosecours_agent_first_backup: "nuit" is unknown → '),
+    ((SRV1, f"        prosecours_agent_folder: [x]\n{SRV1}"), "prosecours_agent_folder: this is a list, not text"),
+    ((SRV1, f"        prosecours_monitor_pdf: peut-être\n{SRV1}"), '"peut-être" is text, not a yes or no'),
     (("[import]", "[imports]"), '8 gaec_du_moulin prosecours_options, entry 1: "imports" is unknown → Did you mean "import"?'),
     (("[import]", "import"), '"import" is text, not a list → Write one line for each entry'),
     (("[import]", "[import, import]"), '"import" is in the list twice'),
@@ -353,6 +358,16 @@ def test_one_mistake_is_one_error_with_its_place(
 )  # fmt: skip
 def test_mobile_numbers(inventory: Inventory, number: str) -> None:
     inventory.edit("clients/moulin.yml", ("06 12 34 56 78", number))
+    assert inventory.errors() == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["agent_attempts: '5'", "monitor_pdf: 'yes'", "report_again: 'False'", "agent_folder:", "reason: 7"],
+)
+def test_a_roles_variable_may_be_what_ansible_makes_a_value_of(inventory: Inventory, line: str) -> None:
+    """As `-e name=value` hands it over: a text."""
+    inventory.edit("clients/moulin.yml", (SRV1, f"        prosecours_{line}\n{SRV1}"))
     assert inventory.errors() == []
 
 
@@ -423,7 +438,7 @@ def test_the_list_that_people_read(inventory: Inventory) -> None:
 
 def test_the_schema_takes_the_files_and_templates() -> None:
     schema = Draft202012Validator(json.loads(variables.SCHEMA.read_text("utf-8")))
-    for path in sorted(contract.COLLECTION.glob("inventories/*/clients/*.yml")):
+    for path in sorted(COLLECTION.glob("inventories/*/clients/*.yml")):
         assert not list(schema.iter_errors(yaml.safe_load(path.read_text("utf-8")))), path
     schema.validate(yaml.safe_load(MOULIN.replace(": 200", ': "{{ volume }}"')))
     for old, new in ((": 200", ": '200'"), ("_name", "_nam"), ("vars:", "var:"), ("[import]", "[imports]")):
@@ -431,7 +446,7 @@ def test_the_schema_takes_the_files_and_templates() -> None:
 
 
 def test_the_guide_describes_the_variables_of_the_schema() -> None:
-    guide = (contract.COLLECTION / "docs" / "fr" / "inventaire.md").read_text("utf-8")
+    guide = (COLLECTION / "docs" / "fr" / "inventaire.md").read_text("utf-8")
     assert [name for name in variables.variables() if f"`{name}`" not in guide] == []
 
 
