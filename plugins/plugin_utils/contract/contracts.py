@@ -234,6 +234,9 @@ def _addresses(files: Files, resolved: Mapping[str, Resolved]) -> Iterator[Place
         values = given.values
         if host not in files.hosts or "ansible_host" in given.failures:
             continue
+        if wrong := list(variables.reached(host, values)):
+            yield from (_placed(files, host, mistake, given) for mistake in wrong)
+            continue
         address = (
             str(values.get("ansible_host") or host).lower(),
             str(values.get("ansible_port") or WINRM_PORT),

@@ -8,8 +8,10 @@ start a process for each role of each server, so the playbooks switch that off (
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -18,7 +20,7 @@ import yaml
 
 from ..files import COLLECTION
 from ..libraries import from_pypi
-from ..validation.mistakes import Mistake
+from ..validation.mistakes import Mistake, Way
 from ..validation.schema import mistakes, shown
 from ..windows import paths as windows_paths
 from ..wording import nearest
@@ -153,6 +155,8 @@ def check(given: Values) -> tuple[dict[str, Any], list[Mistake]]:
             found += wrong
         else:
             typed[name] = value
+            if not variable.secret:
+                found += _word_processed(value, (name,))
             found += _value_mistakes(name, value)
     return typed, found
 
@@ -171,6 +175,51 @@ def _value_mistakes(name: str, value: Any) -> Iterator[Mistake]:
     if name in _VALUES:
         for way, problem, remedy in _VALUES[name](value):
             yield Mistake((name, *way), problem, remedy)
+
+
+_BLANKS = " \t\u00a0\u2007\u202f"
+_QUOTES = {"«": "»", "“": "”", "„": "“", "‘": "’", "‹": "›"}
+
+
+def _word_processed(value: Any, way: Way) -> Iterator[Mistake]:
+    """A value that was copied from a letter brings what the letter put around it."""
+    match value:
+        case dict():
+            for key, item in value.items():
+                yield from _word_processed(item, (*way, key))
+        case list():
+            for index, item in enumerate(value):
+                yield from _word_processed(item, (*way, index))
+        case str() if value != value.strip(_BLANKS):
+            kind = "a space" if value != value.strip(" ") else "a no-break space or a tab"
+            yield Mistake(way, f"it begins or ends with {kind}", f'Write "{value.strip(_BLANKS)}"')
+        case str() if value and _QUOTES.get(value[0]) == value[-1] and value[-1] not in value[1:-1]:
+            problem = f"the quotation marks {value[0]} {value[-1]} are part of it: YAML knows only \" and '"
+            yield Mistake(way, problem, f'Write "{value[1:-1].strip(_BLANKS)}"')
+
+
+def reached(host: str, given: Values) -> Iterator[Mistake]:
+    """Where a server is reached; Ansible would find what is wrong there only when it calls."""
+    name, port = "ansible_host", given.get("ansible_port")
+    address = str(given.get(name) or host)
+    if given.get(name) is None and "." not in host:
+        yield Mistake((name,), "it is missing, or has no value", "Add the server's address or its DNS name")
+    elif re.fullmatch(r"[\d.]+", address):
+        if not _is_ip(address):
+            remedy = "Write four numbers from 0 to 255 with dots between them"
+            yield Mistake((name,), f'"{address}" is no IP address', remedy)
+    elif not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", address) and not _is_ip(address):
+        yield Mistake((name,), f'"{address}" is no address', "Write the IP address or DNS name alone")
+    if port is not None and not (re.fullmatch(r"\d{1,5}", str(port)) and 1 <= int(port) <= 65535):
+        yield Mistake(("ansible_port",), f"{shown(port)} is no port", "Write a number from 1 to 65535")
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _contact(contact: Mapping[str, str]) -> Iterator[Mistake]:
@@ -196,6 +245,8 @@ def _mobile_problem(text: str) -> str | None:
     if not phonenumbers.is_possible_number(number):
         return "does not have the digits of a telephone number"
     if number.country_code == 33:
+        if number.italian_leading_zero:  # one digit less than there should be, which is right in Italy only
+            return "does not have the digits of a telephone number"
         # By its first digit: the library's list of allocated blocks lags behind the numbering authority's.
         return None if str(number.national_number)[0] in "67" else "is not the number of a mobile telephone"
     kinds = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE)
@@ -213,6 +264,11 @@ def _office(paths: list[str]) -> Iterator[Mistake]:
     for index, path in enumerate(paths):
         if found := windows_paths.problem(path):
             yield Mistake((index,), found.what, found.remedy)
+        elif unicodedata.normalize("NFC", path) != path:
+            problem = (
+                "its accents are letters of their own, as a Mac writes them: no such folder is found"
+            )
+            yield Mistake((index,), problem, "Type the name again, or copy it from the server's Explorer")
 
 
 def _excludes(patterns: list[str]) -> Iterator[Mistake]:

@@ -335,6 +335,15 @@ WRONG: list[tuple[tuple[str, str], str]] = [
     (("- isagiwf_giw", "- isagiwf_gi"), '27 moulin-srv1 prosecours_software, entry 2: the box "isagiwf_gi" is unknown'),
     (("          prosecours_office:\n", "          prosecours_excludes: ['*']\n          prosecours_office:\n"), '"*" excludes everything'),
     (("          prosecours_office:\n", "          prosecours_subscribed_gb: 100\n          prosecours_office:\n"), 'it differs from that of "moulin-srv1"'),
+    (("ansible_host: 127.0.1.12", "ansible_host: 10.1.2.311"), 'moulin-sql ansible_host: "10.1.2.311" is no IP address → Write four numbers'),
+    (("ansible_host: 127.0.1.12", "ansible_host: https://moulin-sql"), '"https://moulin-sql" is no address'),
+    (("ansible_host: 127.0.1.12", "ansible_host: 127.0.1.12\n          ansible_port: 80500"), 'moulin-sql ansible_port: 80500 is no port'),
+    (("          ansible_host: 127.0.1.12\n", ""), 'moulin-sql ansible_host: it is missing'),
+    (('"06 12 34 56 78"', '"06 12 34 56 7"'), "does not have the digits"),
+    (("GAEC du Moulin", "«\u00a0GAEC du Moulin\u00a0»"), 'prosecours_client_name: the quotation marks « » are part of it: YAML knows only " and \' → Write "GAEC du Moulin"'),
+    (("GAEC du Moulin", '"GAEC du Moulin\u202f"'), 'ends with a no-break space or a tab → Write "GAEC du Moulin"'),
+    (("Élodie", '" Élodie"'), '11 gaec_du_moulin prosecours_contact_main.first_name: it begins or ends with a space → Write "Élodie"'),
+    (("- D:\\Bureautique", "- D:\\E\u0301levage"), "prosecours_office, entry 1: its accents are letters of their own"),
     (("127.0.1.12", "127.0.1.11"), '127.0.1.11:5986 is the address of the server "moulin-srv1" too'),
 ]  # fmt: skip
 
