@@ -56,7 +56,9 @@ def client(
         "prosecours_encryption_password": "encryption-of-{{ inventory_hostname }}",
         **variables,
     }
-    group = {"vars": shared, "hosts": hosts or {f"{name}-srv": server}}
+    own = hosts or {f"{name}-srv": server}
+    reached = {host: {"ansible_host": f"{host}.example", **given} for host, given in own.items()}
+    group = {"vars": shared, "hosts": reached}
     return {"prosecours_clients": {"children": {name: group}}}
 
 

@@ -30,9 +30,8 @@ ROLES = sorted(path.parent.parent.name for path in (CHECKOUT / "roles").glob("*/
 FOREIGN = {
     "plugin_utils/ansible_adapter.py": {"ansible"},
     "plugin_utils/contract/catalogue.py": {"yaml"},
-    "plugin_utils/contract/contracts.py": {"yaml"},
     "plugin_utils/contract/files.py": {"yaml"},
-    "plugin_utils/contract/variables.py": {"email_validator", "jsonschema", "phonenumbers"},
+    "plugin_utils/contract/variables.py": {"email_validator", "jsonschema", "phonenumbers", "yaml"},
     "plugin_utils/documents/mail.py": {"email_validator"},
     "plugin_utils/documents/render.py": {"jinja2", "weasyprint"},
     "plugin_utils/journal/elsewhere.py": {"cryptography", "requests", "rfc3161_client"},
