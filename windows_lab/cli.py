@@ -1,4 +1,4 @@
-"""The command line of the lab: up, status, down, log, clock, fault, repository, reset, run."""
+"""The command line of the lab: up, template, status, down, log, clock, fault, repository, reset, run."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from typing import Any
 from windows_lab import daemon, inventory, repository
 from windows_lab.control import Control, running_pid
 from windows_lab.errors import LabError
+from windows_lab.server import WindowsServer
 from windows_lab.winrm.faults import ACTIONS, KINDS
 from windows_lab.winrm.journal import describe
 
@@ -59,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--only", metavar="GROUP", help="only the hosts of this group or pattern")
     up.add_argument("--rest-server", metavar="FILE", help=f"default: ${repository.ENVIRONMENT}, else PATH")
     up.add_argument("--machine", metavar="MODULE:CLASS", help="for tests of the lab itself (default: Wine)")
+
+    verb("template", _template, "make what each host is copied from, as the first up does; needs the network")
 
     status = verb("status", _status, "what runs, and what each host was asked")
     status.add_argument("--json", action="store_true")
@@ -122,6 +125,10 @@ def _up(options: argparse.Namespace) -> None:
     status = Control(options.state).ask("up", plan=plan.to_json(), progress=_say)
     hosts, repositories = len(status["hosts"]), len(status["repositories"])
     _say(f"{hosts} hosts and {repositories} repositories run; their authority is {status['ca']}")
+
+
+def _template(_: argparse.Namespace) -> None:
+    WindowsServer.template(_say)
 
 
 def _status(options: argparse.Namespace) -> int:

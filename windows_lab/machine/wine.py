@@ -25,7 +25,7 @@ import struct
 import subprocess
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -126,13 +126,17 @@ class WineMachine:
 
     # -- LabMachine -------------------------------------------------------------------------------------
 
+    @classmethod
+    def template(cls, say: Callable[[str], None] = lambda _: None) -> Path:
+        """What each host is copied from, made where this machine has none yet. Raises LabError."""
+        return template.make([f"{name}.exe" for name in (*cls.programs, *ABSENT_IN_WINE)], say)
+
     def prepare(self) -> None:
         """Makes the host on disk where it does not exist yet, and boots it."""
         for folder in self.drives.folders.values():
             if folder != self.prefix / "drive_c":
                 folder.mkdir(parents=True, exist_ok=True)
-        stubs = [f"{name}.exe" for name in (*self.programs, *ABSENT_IN_WINE)]
-        source = template.make(stubs)
+        source = self.template()
         made_from = self.prefix / "template"
         if not made_from.exists():
             shutil.rmtree(self.prefix, ignore_errors=True)

@@ -265,9 +265,7 @@ def _office(paths: list[str]) -> Iterator[Mistake]:
         if found := windows_paths.problem(path):
             yield Mistake((index,), found.what, found.remedy)
         elif unicodedata.normalize("NFC", path) != path:
-            problem = (
-                "its accents are letters of their own, as a Mac writes them: no such folder is found"
-            )
+            problem = "its accents are letters of their own, as a Mac writes them: no such folder is found"
             yield Mistake((index,), problem, "Type the name again, or copy it from the server's Explorer")
 
 

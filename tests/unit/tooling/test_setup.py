@@ -63,7 +63,10 @@ def test_what_tests_alone_need_is_a_step_of_its_own(machine: Machine) -> None:
     _python(machine, "exit 0")
     machine.setup("venv")
     assert machine.setup("tests") == (0, "Installing Debian packages: chromium\n")
-    assert machine.calls("pip") == ["pip tools/fetch.py versitygw/linux/amd64"]
+    assert machine.calls("pip") == [
+        "pip tools/fetch.py versitygw/linux/amd64 restic/windows/amd64@0.18.1",
+        "pip -m windows_lab template",
+    ]
 
 
 def test_apt_that_fails_is_told_with_its_reason(machine: Machine) -> None:

@@ -69,17 +69,21 @@ static void start(DWORD id, WCHAR *at)
     PROCESS_INFORMATION process;
     struct command *command;
     WCHAR *line = at, *folder = line + lstrlenW(line) + 1;
-    DWORD error = 0;
-    int place = 0;
+    DWORD error;
+    int place = 0, tries = 3;
 
     at = folder + lstrlenW(folder) + 1;
     startup.dwFlags = STARTF_USESTDHANDLES;
     startup.hStdInput = open_stream(&at, GENERIC_READ);
     startup.hStdOutput = open_stream(&at, GENERIC_WRITE);
     startup.hStdError = open_stream(&at, GENERIC_WRITE);
-    /* One thread starts all processes, so no other child can inherit these handles. */
-    if (!CreateProcessW(NULL, line, NULL, NULL, TRUE, CREATE_UNICODE_ENVIRONMENT | CREATE_SUSPENDED, at, folder, &startup, &process))
-        error = GetLastError();
+    /* One thread starts all processes, so no other child can inherit these handles.
+     * Wine says ERROR_INTERNAL_ERROR of a process that ended before it had begun, as happens once in many thousands on a
+     * machine under load. Windows has no such end, and nothing of the command has run: the lab tries again. */
+    do
+        error = CreateProcessW(NULL, line, NULL, NULL, TRUE, CREATE_UNICODE_ENVIRONMENT | CREATE_SUSPENDED, at, folder,
+                               &startup, &process) ? 0 : GetLastError();
+    while (error == ERROR_INTERNAL_ERROR && --tries);
     CloseHandle(startup.hStdInput);
     CloseHandle(startup.hStdOutput);
     CloseHandle(startup.hStdError);
