@@ -10,6 +10,7 @@ from typing import Any
 
 from ..plugin_utils.ansible_adapter import CoreAction, Variables
 from ..plugin_utils.documents import client_report, mail
+from ..plugin_utils.files import alone
 from ..plugin_utils.wording import one_of
 
 
@@ -26,7 +27,11 @@ class ActionModule(CoreAction):
         month = client_report.month_of(arguments["month"], now)
         folder = Path(arguments["folder"]).expanduser() / str(month)
         server = mail.server(arguments["mail"]) if arguments["mail"] else None
-        with nullcontext() if self._task.check_mode else client_report.alone(folder):
+        with (
+            nullcontext()
+            if self._task.check_mode
+            else alone(folder, "Set prosecours_report_dir to another place")
+        ):
             plans, failures = client_report.plan(
                 client_report.read(Path(arguments["report"]).expanduser()),
                 [only] if only else [name for name, client in clients.items() if client["monthly_report"]],

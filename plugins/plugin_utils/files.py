@@ -3,7 +3,10 @@ where the collection lies."""
 
 from __future__ import annotations
 
+import fcntl
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..module_utils.maintenance import files as primitive
@@ -15,6 +18,29 @@ COLLECTION = Path(__file__).resolve().parents[2]
 
 class CannotWrite(ProSecoursError):
     """A file cannot be written, or its folder cannot be made."""
+
+
+class Busy(ProSecoursError):
+    """Another run is at work in a folder."""
+
+
+@contextmanager
+def alone(folder: Path, remedy: str) -> Iterator[None]:
+    """Held by one run at a time, so that two technicians do not do the same twice; a missing folder is made.
+
+    Raises Busy, or CannotWrite with `remedy`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise CannotWrite(f"{folder} cannot be written ({error.strerror})", remedy) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"Another run is at work in {folder}", "Wait until it has ended") from None
+        yield
 
 
 def write_whole(

@@ -177,3 +177,19 @@ def test_a_safe_name(name: str, safe: str) -> None:
 
 def test_the_collection_is_where_its_galaxy_file_is() -> None:
     assert (files.COLLECTION / "galaxy.yml").is_file()
+
+
+def test_two_at_once_do_not_do_the_same_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "2026-10"
+    refused = pytest.raises(files.Busy, match="Another run is at work")
+    with files.alone(folder, "Set it"), refused, files.alone(folder, "Set it"):
+        pytest.fail("two at once")
+    with files.alone(folder, "Set it"):
+        pass
+
+
+def test_a_folder_to_be_alone_in_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = pytest.raises(files.CannotWrite, match=r"cannot be written \(Not a directory\)\. Set it")
+    with refused, files.alone(tmp_path / "file" / "clients", "Set it"):
+        pytest.fail("no folder")

@@ -6,11 +6,9 @@ Made from the report of the last monitoring run. facts (that report, what lies i
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -120,26 +118,6 @@ def sent(folder: Path) -> dict[str, Any]:
             f"{folder / SENT} cannot be read ({error}): it tells what was sent already",
             "Repair it, or remove it to send all reports of that month again",
         ) from error
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Held by one run at a time, so that two technicians do not send twice. Raises ClientReportError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise ClientReportError(
-            f"{folder} cannot be written ({error.strerror})", "Set prosecours_report_dir to another place"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ClientReportError(
-                f"Another run is at work on the reports in {folder}", "Wait until it has ended"
-            ) from None
-        yield
 
 
 # -- plan -----------------------------------------------------------------------------------------------

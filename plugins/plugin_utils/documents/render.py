@@ -6,6 +6,7 @@ none, and WeasyPrint is refused every address; so it reads the same from a mail,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..libraries import INSTALL
 from .french import FILTERS
 
 TEMPLATES = Path(__file__).parent / "templates"
+_PDF = {"pdf_tags": True, "pdf_identifier": b"prosecours.backup"}
 
 
 class DocumentError(ProSecoursError):
@@ -59,6 +61,14 @@ def pdf(html: str) -> bytes:
 
     Raises DocumentError when this machine lacks a library, or when the page wants to load something.
     """
+    return pdf_of_all([html])
+
+
+def pdf_of_all(pages: Sequence[str]) -> bytes:
+    """Documents one after the other in one file, each with page numbers of its own; there is one at least.
+
+    Raises DocumentError as `pdf` does.
+    """
     try:
         import weasyprint  # late: a second of work, and the system's Pango, that HTML alone does not need
         from weasyprint.urls import FatalURLFetchingError, URLFetcher
@@ -73,9 +83,9 @@ def pdf(html: str) -> bytes:
         ) from error
     closed = URLFetcher(allowed_protocols=("data",), fail_on_errors=True)
     try:
-        made: bytes = weasyprint.HTML(string=html, url_fetcher=closed).write_pdf(
-            pdf_tags=True, pdf_identifier=b"prosecours.backup"
-        )
+        laid_out = [weasyprint.HTML(string=html, url_fetcher=closed).render(**_PDF) for html in pages]
+        whole = laid_out[0].copy([page for one in laid_out for page in one.pages])
+        made: bytes = whole.write_pdf(**_PDF)
     except FatalURLFetchingError as error:
         raise DocumentError(
             f"A document is one file and loads nothing: {error}", "Put it into the page"

@@ -299,21 +299,3 @@ def test_a_note_of_what_was_sent_that_is_damaged(report: dict[str, Any], tmp_pat
     (tmp_path / "sent.json").write_text("{")
     with pytest.raises(client_report.ClientReportError, match="it tells what was sent already"):
         _plan(report, tmp_path, "client_01")
-
-
-def test_two_at_once_do_not_send_twice(tmp_path: Path) -> None:
-    folder = tmp_path / "2026-10"
-    refused = pytest.raises(client_report.ClientReportError, match="Another run is at work")
-    with client_report.alone(folder), refused, client_report.alone(folder):
-        pytest.fail("two at once")
-    with client_report.alone(folder):
-        pass
-
-
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    refused = pytest.raises(
-        client_report.ClientReportError, match=r"cannot be written \(Not a directory\)\. Set"
-    )
-    with refused, client_report.alone(tmp_path / "file" / "clients"):
-        pytest.fail("no folder")
