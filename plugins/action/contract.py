@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..plugin_utils.ansible_adapter import CoreAction, Variables, origins, read_text, resolve
+from ..plugin_utils.ansible_adapter import (
+    CoreAction,
+    Variables,
+    documents_folder,
+    origins,
+    read_text,
+    resolve,
+)
 from ..plugin_utils.contract import contracts as contract
 from ..plugin_utils.contract.files import CLIENTS
 from ..plugin_utils.validation.mistakes import listing, sentence, summary
@@ -28,7 +35,13 @@ class ActionModule(CoreAction):
         }
         sources = [Path(str(source)) for source in variables["ansible_inventory_sources"]]
         playbook = Path(str(variables["playbook_dir"]))
-        found = contract.load(sources, playbook, lambda path: read_text(self._loader, path), resolved)
+        found = contract.load(
+            sources,
+            playbook,
+            lambda path: read_text(self._loader, path),
+            resolved,
+            documents_folder(arguments["documents"], variables),
+        )
         if found.errors:
             # Ansible prints a failed result twice, and by default as escaped JSON: no place for a list.
             self.show("\n" + listing(found.errors, Path.cwd()), stderr=True)

@@ -10,12 +10,14 @@ description:
     C(prosecours_clients), and gives the contract of each server as plain data.
   - Validates in layers - files, types, values, perimeter, then across clients - and shows all errors of all
     clients at once, each with its file, line, variable and remedy.
+  - Warns of a client whose signed annexes (C(prosecours_signed)) are no longer what the inventory says.
   - Runs on the controller. No server is touched and nothing is changed. No secret is in the result.
   - The variables of a client are described in docs/fr/inventaire.md and C(schemas/client.schema.json).
 version_added: 0.1.0
 author:
   - Pro Secours maintainers (@prosecours)
-options: {}
+extends_documentation_fragment:
+  - prosecours.backup.documents_folder
 attributes:
   check_mode:
     support: full
@@ -58,6 +60,11 @@ clients:
         main: {title: Mme, first_name: Claire, name: Martin, email: c@moulin.example, mobile: 06 12 34 56 78}
         substitute: null
       hosts: [moulin-srv1]
+      dumps: {moulin-srv1: {'D:\isagiwf\backup': 4}}
+      paper:
+        address: {lines: [12 rue des Tilleuls], postal_code: "60190", city: Avrigny}
+        by_mail: false
+        signed: {fingerprint: 4f1d08c277ab3e9061d5f0a892bc5e17, date: 2026-11-27, signatory: Claire Martin}
 hosts:
   description: The contract of every server by its name in the inventory.
   returned: when the whole inventory is valid
@@ -83,4 +90,10 @@ hosts:
       upload_limit_kib: 0
       uplink_mbit: null
       downlink_mbit: null
+      dumps: {'D:\isagiwf\backup': 4}
+      paper: {address: null, by_mail: false, signed: null}
+      form:
+        root: 'D:\'
+        boxes: {isagiwf_backup: '<racine>\isagiwf\backup ou <racine>\isabackup (serveur SQL dédié)'}
+        variants: []
 """

@@ -107,6 +107,14 @@ def read_text(loader: DataLoader, path: Path) -> str:
         raise OSError(" ".join(str(error).split())) from error
 
 
+def documents_folder(given: str | None, variables: Variables) -> Path:
+    """Where the contract's paper is kept: as the option says, or `documents` beside the inventory."""
+    if given:
+        return Path(given).expanduser()
+    sources = [Path(str(source)) for source in variables["ansible_inventory_sources"]]
+    return sources[0].parent / "documents"
+
+
 def journal_file() -> Path:
     """The journal that the callback writes: PROSECOURS_JOURNAL, ansible.cfg or its default."""
     return Path(journal_setting("journal"))

@@ -124,6 +124,12 @@ def extended(extra: Sequence[Box]) -> tuple[Catalogue, list[Mistake]]:
     return Catalogue(boxes, variants), mistakes
 
 
+def ticked(values: Values) -> dict[str, str]:
+    """The printed lines of a server's ticked boxes by id, in the order of the annex; of valid values."""
+    boxes = extended([shape.read(Box, box) for box in values[EXTRA]])[0].boxes
+    return {name: box.printed for name, box in boxes.items() if name in values[SOFTWARE]}
+
+
 def perimeter(values: Values) -> tuple[list[Ticked], list[Mistake]]:
     """The paths of one server in the order of the annex, then the office directories; and what is wrong.
 

@@ -9,13 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..validation.mistakes import Mistake, Origin, PlacedMistake, Way, merged
-from . import catalogue, variables
+from ..windows import paths as windows_paths
+from . import agreed, catalogue, signed, variables
 from .files import CLIENTS, Files, find, read
-from .model import ClientContract, Contact, Contacts, Entry, HostContract, Party, Retention, Schedule
+from .model import (
+    ClientContract,
+    Contact,
+    Contacts,
+    Entry,
+    Form,
+    HostContract,
+    Paper,
+    Party,
+    PostalAddress,
+    Retention,
+    Schedule,
+    Signed,
+)
 from .variables import Values
 
 WINRM_PORT = 5986
@@ -59,13 +74,18 @@ class Contract:
 
 
 def load(
-    sources: Sequence[Path], playbook: Path, text_of: Callable[[Path], str], resolved: Mapping[str, Resolved]
+    sources: Sequence[Path],
+    playbook: Path,
+    text_of: Callable[[Path], str],
+    resolved: Mapping[str, Resolved],
+    documents: Path | None = None,
 ) -> Contract:
     """The contract of an inventory.
 
     `sources` are the inventory's files and folders, `playbook` the playbook's folder; `text_of` opens a file
     and decrypts it, or raises OSError; `resolved` has the variables of every server of the group
-    prosecours_clients: those that begin with prosecours_, ansible_host and ansible_port.
+    prosecours_clients: those that begin with prosecours_, ansible_host and ansible_port; `documents` is where
+    the data of printed annexes lie (signed).
     """
     known = known_variables()
     files = read(find(sources, playbook), text_of, known)
@@ -105,7 +125,12 @@ def load(
         {name: one.plain() for name, one in clients.items()},
         {name: one.plain() for name, one in hosts.items()},
         (),
-        merged(_near_midnight(files, hosts.values(), resolved)),
+        merged(
+            [
+                *_near_midnight(files, hosts.values(), resolved),
+                *_not_as_signed(files, clients, hosts, documents, resolved),
+            ]
+        ),
     )
 
 
@@ -264,6 +289,24 @@ def _near_midnight(
             yield _placed(files, one.host, mistake, resolved[one.host])
 
 
+def _not_as_signed(
+    files: Files,
+    clients: Mapping[str, ClientContract],
+    hosts: Mapping[str, HostContract],
+    documents: Path | None,
+    resolved: Mapping[str, Resolved],
+) -> Iterator[PlacedMistake]:
+    """Signed annexes that are others than the inventory (C21). A warning: no backup waits for a signature."""
+    if documents is None:
+        return
+    for client in clients.values():
+        found = signed.standing(client, hosts, documents)
+        if found.problem:
+            host = client.hosts[0]
+            mistake = Mistake(("prosecours_signed",), found.problem, found.remedy)
+            yield _placed(files, host, mistake, resolved[host])
+
+
 def address_of(url: str, host: str) -> str:
     """Of the repository of a server, below its client's address, as restic takes it."""
     return f"{url.rstrip('/')}/{host}" + ("/" if url.startswith("rest:") else "")
@@ -296,6 +339,7 @@ def _clients(hosts: Mapping[str, HostContract]) -> dict[str, ClientContract]:
             own.contacts,
             (*others, host),
             {**before, host: own.dumps},
+            own.paper,
         )
     return clients
 
@@ -303,6 +347,7 @@ def _clients(hosts: Mapping[str, HostContract]) -> dict[str, ClientContract]:
 def _host(client: str, host: str, values: Values, perimeter: Sequence[catalogue.Ticked]) -> HostContract:
     """The contract of one server, from its variables with defaults, each found right."""
     substitute, days = values["prosecours_contact_substitute"], values["prosecours_dump_days"]
+    root = values["prosecours_root"]
     return HostContract(
         client=Party(client, values["prosecours_client_name"], values["prosecours_contract_reference"]),
         host=host,
@@ -327,4 +372,21 @@ def _host(client: str, host: str, values: Values, perimeter: Sequence[catalogue.
             for one in perimeter
             if one.dump_days and days != 0
         },
+        paper=_paper(values),
+        form=Form(
+            windows_paths.normalise(root) if root else "",
+            catalogue.ticked(values),
+            tuple(sorted(values["prosecours_variants"])),
+        ),
+    )
+
+
+def _paper(values: Values) -> Paper:
+    address, copy = values["prosecours_postal_address"], values["prosecours_signed"]
+    return Paper(
+        PostalAddress(tuple(address["lines"]), address["postal_code"], address["city"]) if address else None,
+        values["prosecours_instructions_by_mail"],
+        Signed(agreed.written(copy["fingerprint"]), date.fromisoformat(copy["date"]), copy["signatory"])
+        if copy
+        else None,
     )

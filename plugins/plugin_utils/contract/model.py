@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Self, TypeVar
 
 from ...module_utils.maintenance import shape
@@ -75,6 +76,46 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class PostalAddress:
+    """Where letters go, below the names of the client and of its main contact."""
+
+    lines: tuple[str, ...]
+    postal_code: str
+    city: str
+
+
+@dataclass(frozen=True)
+class Signed:
+    """The copy of the annexes that came back signed (C21)."""
+
+    fingerprint: str
+    """As `agreed.fingerprint` gives it."""
+    date: date
+    signatory: str
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a client file says of the contract's paper: letters (C13) and the signed copy (C21)."""
+
+    address: PostalAddress | None = None
+    by_mail: bool = False
+    """The yearly letter goes by mail too."""
+    signed: Signed | None = None
+
+
+@dataclass(frozen=True)
+class Form:
+    """Part A of Annexe 1 as it was filled in for a server: what its perimeter was made from (C1)."""
+
+    root: str = ""
+    """<racine>; empty where no box needs one."""
+    boxes: Mapping[str, str] = field(default_factory=dict)
+    """The ticked boxes by id, each with its printed line, in the order of the annex."""
+    variants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Party:
     """Whose server it is: the name in the inventory, the name in the contract, its reference."""
 
@@ -119,6 +160,7 @@ class ClientContract(_Plain):
     """The names of its servers."""
     dumps: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Server -> its folders of dumps, as HostContract has them."""
+    paper: Paper = field(default_factory=Paper)
 
 
 @dataclass(frozen=True)
@@ -145,6 +187,8 @@ class HostContract(_Plain):
     dumps: Mapping[str, int] = field(default_factory=dict)
     """Folder of its perimeter into which software writes its own backups (VI.2) -> how many days old the
     newest file in it may be."""
+    paper: Paper = field(default_factory=Paper)
+    form: Form = field(default_factory=Form)
 
     @property
     def starts_at(self) -> str:

@@ -13,6 +13,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -253,6 +254,13 @@ def _mobile_problem(text: str) -> str | None:
     return None if phonenumbers.number_type(number) in kinds else "is not the number of a mobile telephone"
 
 
+def _signed(signed: Mapping[str, str]) -> Iterator[Mistake]:
+    try:
+        date.fromisoformat(signed["date"])
+    except ValueError:
+        yield Mistake(("date",), f"there is no day {shown(signed['date'])}", "Write it like 2026-11-27")
+
+
 def _root(path: str) -> Iterator[Mistake]:
     if re.fullmatch(r"[A-Za-z]", path):
         yield Mistake((), f'"{path}" is not the root of a drive', f"Write {path.upper()}:\\")
@@ -284,6 +292,7 @@ def _excludes(patterns: list[str]) -> Iterator[Mistake]:
 _VALUES: dict[str, Callable[[Any], Iterator[Mistake]]] = {
     "prosecours_contact_main": _contact,
     "prosecours_contact_substitute": _contact,
+    "prosecours_signed": _signed,
     "prosecours_root": _root,
     "prosecours_office": _office,
     "prosecours_excludes": _excludes,

@@ -84,6 +84,7 @@ class Inventory:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.documents = folder.parent / "documents"
         self.write("clients/moulin.yml", MOULIN)
         self.write("clients/lac.yml", LAC)
 
@@ -140,7 +141,8 @@ class Inventory:
     def check(self, failures: Mapping[str, Mapping[str, str]] | None = None) -> contract.Contract:
         playbook = self.folder / "playbooks"
         text_of: Callable[[Path], str] = Path.read_text
-        return contract.load([self.folder], playbook, text_of, self.resolved(failures or {}))
+        resolved = self.resolved(failures or {})
+        return contract.load([self.folder], playbook, text_of, resolved, self.documents)
 
     def errors(self, **failures: Mapping[str, str]) -> list[str]:
         """Every error as "file:line who key: problem → remedy"."""

@@ -59,6 +59,15 @@ def test_the_contract_of_a_server(inventory: Inventory) -> None:
         "uplink_mbit": None,
         "downlink_mbit": None,
         "dumps": {r"D:\isagiwf\backup": 4},
+        "paper": {"address": None, "by_mail": False, "signed": None},
+        "form": {
+            "root": "D:\\",
+            "boxes": {
+                "isagiwf_backup": r"<racine>\isagiwf\backup ou <racine>\isabackup (serveur SQL dédié)",
+                "isagiwf_giw": r"<racine>\isagiwf\Bxxxx.GIW",
+            },
+            "variants": [],
+        },
     }
     assert found.clients["gaec_du_moulin"]["hosts"] == ["moulin-srv1", "moulin-sql"]
     assert found.hosts["moulin-sql"]["perimeter"][0]["path"] == r"D:\isabackup"

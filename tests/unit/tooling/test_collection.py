@@ -31,6 +31,7 @@ FOREIGN = {
     "plugin_utils/ansible_adapter.py": {"ansible"},
     "plugin_utils/contract/catalogue.py": {"yaml"},
     "plugin_utils/contract/files.py": {"yaml"},
+    "plugin_utils/contract/form.py": {"yaml"},
     "plugin_utils/contract/variables.py": {"email_validator", "jsonschema", "phonenumbers", "yaml"},
     "plugin_utils/documents/mail.py": {"email_validator"},
     "plugin_utils/documents/render.py": {"jinja2", "weasyprint"},

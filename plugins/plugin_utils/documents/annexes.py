@@ -1,0 +1,168 @@
+"""Annexes 1 to 3 as pages to sign, and the amendment where what was signed is out of date (C17, C18, C21).
+
+facts (contracts, what lies in the folder) -> plan -> apply. A name has the fingerprint of the data, and
+the data make the page: a second run finds everything there, and what was printed for other data stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..contract import agreed, catalogue, form
+from ..contract.agreed import Agreed, Server
+from ..contract.model import ClientContract, HostContract
+from ..contract.signed import Standing, kept_in, standing
+from ..files import safe_name, write_whole
+from .french import number
+from .render import pdf, render
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A page to write, with its PDF; or, without `html`, the data alone."""
+
+    path: Path
+    text: str
+
+    @property
+    def page(self) -> bool:
+        return self.path.suffix == ".html"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is written, the last of them last: it tells that the others are there."""
+        return (self.path.with_suffix(".pdf"), self.path) if self.page else (self.path,)
+
+    def is_there(self) -> bool:
+        """Whether all of it is as it is to be."""
+        try:
+            return all(one.exists() for one in self.files) and self.path.read_text("utf-8") == self.text
+        except (OSError, ValueError):
+            return False
+
+    def write(self) -> None:
+        """Raises CannotWrite, DocumentError."""
+        if self.page:
+            write_whole(self.files[0], pdf(self.text))
+        write_whole(self.path, self.text)
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The annexes of a client as they are now: their fingerprint, what of them is to be written, and how they
+    stand to the signed copy."""
+
+    client: str
+    fingerprint: str
+    """As people read it."""
+    pages: tuple[Path, ...]
+    due: tuple[Paper, ...]
+    standing: Standing
+    signed: bool
+
+    @property
+    def state(self) -> str:
+        """For a technician, in a few words."""
+        if self.standing.differences:
+            return "an amendment is to be signed"
+        if self.standing.problem:
+            return "the signed copy is not known"
+        return "signed" if self.signed else "not signed yet"
+
+
+def plan(
+    client: ClientContract, hosts: Mapping[str, HostContract], folder: Path, provider: Mapping[str, str]
+) -> Printed:
+    """What is to be printed of a client into `folder`.
+
+    `provider`: applications, systems (e-mail), telephone; what is missing is as the form has it. The data
+    come first: a signed page without them could not be compared.
+    """
+    now = agreed.of_contract(client, hosts)
+    digits = agreed.fingerprint(now)
+    found = standing(client, hosts, folder)
+    name = f"{safe_name(client.reference)}-{digits[:8]}"
+    papers = [
+        Paper(kept_in(folder, client.id, digits), agreed.text(now)),
+        Paper(folder / client.id / f"annexes-{name}.html", annexes(now, provider)),
+    ]
+    if found.before and client.paper.signed:
+        text = render(
+            "amendment.html.j2",
+            title="Avenant aux annexes",
+            agreed=now,
+            digits=agreed.shown(digits),
+            signed=client.paper.signed,
+            signed_digits=agreed.shown(client.paper.signed.fingerprint),
+            differences=found.differences,
+        )
+        before = client.paper.signed.fingerprint[:8]
+        papers.append(Paper(folder / client.id / f"avenant-{name}-{before}.html", text))
+    return Printed(
+        client.id,
+        agreed.shown(digits),
+        tuple(one.path for one in papers if one.page),
+        tuple(one for one in papers if not one.is_there()),
+        found,
+        client.paper.signed is not None,
+    )
+
+
+def diff(printed: Printed) -> Iterator[dict[str, str]]:
+    """What a run changes, for Ansible's diff: the data line by line; of a page, that it is made."""
+    for one in printed.due:
+        made = f"annexes {printed.fingerprint}, to print and sign\n" if one.page else one.text
+        if one.page and one.path.name.startswith("avenant"):
+            made = "".join(f"{difference}\n" for difference in printed.standing.differences)
+        header = str(one.path)
+        yield {"before_header": header, "after_header": header, "before": "", "after": made}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the form with its box."""
+
+    ticked: bool
+    printed: str
+    paths: tuple[str, ...] = ()
+
+
+def annexes(now: Agreed, provider: Mapping[str, str]) -> str:
+    """The page of the three annexes. Pure."""
+    own = form.printed_form()
+    return render(
+        "annexes.html.j2",
+        title="Annexes du contrat Pro Secours",
+        form=own,
+        agreed=now,
+        digits=agreed.shown(agreed.fingerprint(now)),
+        servers=[_filled_in(server) for server in now.servers],
+        volume=number(now.subscribed_gb),
+        provider={
+            name: provider.get(name) or getattr(own.contacts, name)
+            for name in ("applications", "systems", "telephone")
+        },
+    )
+
+
+def _filled_in(server: Server) -> dict[str, Any]:
+    """Every box of the form, ticked or not; those that the inventory added to the form follow."""
+    known = catalogue.annexe_1()
+    own = {box.id: box for box in server.boxes}
+    lines = [
+        Line(name in own, box.printed, own[name].paths if name in own else ())
+        for name, box in known.boxes.items()
+    ]
+    lines += [Line(True, box.printed, box.paths) for name, box in own.items() if name not in known.boxes]
+    return {
+        "host": server.host,
+        "root": server.root,
+        "boxes": lines,
+        "variants": [
+            Line(name in server.variants, variant.printed) for name, variant in known.variants.items()
+        ],
+        "office": server.office,
+    }
