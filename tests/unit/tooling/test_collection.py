@@ -33,6 +33,7 @@ FOREIGN = {
     "plugin_utils/contract/files.py": {"yaml"},
     "plugin_utils/contract/form.py": {"yaml"},
     "plugin_utils/contract/variables.py": {"email_validator", "jsonschema", "phonenumbers", "yaml"},
+    "plugin_utils/documents/letters.py": {"yaml"},
     "plugin_utils/documents/mail.py": {"email_validator"},
     "plugin_utils/documents/render.py": {"jinja2", "weasyprint"},
     "plugin_utils/journal/elsewhere.py": {"cryptography", "requests", "rfc3161_client"},
