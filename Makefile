@@ -11,7 +11,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PROSECOURS_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/prosecours
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo test lint soak sanity options fresh lab-up lab-down bench windows-vm lock clean
+.PHONY: help setup demo docs test lint soak sanity options fresh lab-up lab-down bench windows-vm lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -21,6 +21,10 @@ setup: ## install what is missing: Debian packages, .venv, restic and rest-serve
 
 demo: setup ## two clients on lab hosts: deploy, let nights pass, keep what is promised, show it
 	@python tools/demo.py
+
+docs: ## the printed documents of the example clients, into build/docs
+	@tools/setup packages venv link
+	@python tools/docs.py
 
 test: lint ## the checks, then all tests (PYTEST="-k word" to choose some)
 	@tools/setup binaries tests

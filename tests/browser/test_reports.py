@@ -15,7 +15,8 @@ from typing import Any
 import pypdf
 import pytest
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.shape import read
-from ansible_collections.prosecours.backup.plugins.plugin_utils.documents import client_report
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract import agreed
+from ansible_collections.prosecours.backup.plugins.plugin_utils.documents import annexes, client_report
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring import mail as monitoring_mail
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring import report as monitoring_report
 from ansible_collections.prosecours.backup.plugins.plugin_utils.restore import record as restore_record
@@ -23,7 +24,7 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.restore import r
 from ansible_collections.prosecours.backup.plugins.plugin_utils.restore.record import Restored
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
-from unit.documents import fleet
+from unit.documents import fleet, test_annexes, test_letters
 from unit.restore.test_run import ENDED, IN_PLACE, REQUEST, WELL
 
 # Debian's, or the one that GitHub's Ubuntu machines have. Nothing is downloaded.
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 PHONE, SCREEN = 360, 1280
-DOCUMENTS = ("surveillance", "un client", "courriel", "procès-verbal")
+DOCUMENTS = ("surveillance", "un client", "courriel", "procès-verbal", "annexes", "courrier")
 VIEWS = [(PHONE, "light"), (PHONE, "dark"), (SCREEN, "light")]
 AXE_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
@@ -53,7 +54,12 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     assert message is not None
     restored = restore._report("srv", REQUEST, IN_PLACE, True, WELL, ENDED)
     record = restore_record.document(REQUEST, read(Restored, restored), "A. Technicien")
-    texts = (monitoring_report.html(report), plans[0].html, message.html, record, plans[1].html)
+    paper = annexes.annexes(agreed.of_contract(*test_annexes.of_client()), {})
+    (letter,), _ = test_letters.plan(folder, test_letters.client())
+    texts = (
+        *(monitoring_report.html(report), plans[0].html, message.html, record),
+        *(paper, letter.html, plans[1].html),
+    )
     paths = {}
     for name, text in zip((*DOCUMENTS, "un client ordinaire"), texts, strict=True):
         paths[name] = folder / f"{name}.html"

@@ -214,7 +214,7 @@ def test_secrets_are_told_to_ansible() -> None:
         *("restore.repository.password", "restore.repository.encryption_password"),
         *("find.repository.password", "find.repository.encryption_password"),
         *("preflight.repository.password", "findings.mail.password", "client_report.mail.password"),
-        *("findings.channels", "findings.watchdog"),
+        *("findings.channels", "findings.watchdog", "documents.mail.password"),
     }
 
 

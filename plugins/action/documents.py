@@ -1,0 +1,138 @@
+"""The contract's paper: annexes, amendments, letters; documented in plugins/modules/documents.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from typing import Any
+
+from ..module_utils.maintenance.shape import as_json
+from ..plugin_utils.ansible_adapter import CoreAction, Variables, documents_folder
+from ..plugin_utils.clock import local
+from ..plugin_utils.contract.model import ClientContract, HostContract, contracts_of
+from ..plugin_utils.documents import annexes, letters, mail
+from ..plugin_utils.errors import ProSecoursError
+from ..plugin_utils.files import alone
+from ..plugin_utils.wording import one_of
+
+
+class ActionModule(CoreAction):
+    """Works on the controller only; in check mode it writes and sends nothing."""
+
+    _requires_connection = False
+
+    def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
+        clients = contracts_of(ClientContract, arguments["clients"])
+        hosts = contracts_of(HostContract, arguments["hosts"])
+        if only := arguments["client"]:
+            if only not in clients:
+                return {
+                    "failed": True,
+                    "msg": f'There is no client "{only}". {one_of(only, sorted(clients))}',
+                }
+            clients = {only: clients[only]}
+        folder = documents_folder(arguments["documents"], variables)
+        provider = arguments["provider"] or {}
+        check, today = self._task.check_mode, local(datetime.now(UTC)).date()
+        said = letters.instructions(arguments["instructions"])
+        server = mail.server(arguments["mail"]) if arguments["letters"] and arguments["mail"] else None
+        with nullcontext() if check else alone(folder, "Set prosecours_documents_dir to another place"):
+            printed = [annexes.plan(client, hosts, folder, provider) for client in clients.values()]
+            diff = [one for each in printed for one in annexes.diff(each)]
+            failures = {} if check else _write(printed)
+            due, unwritten = letters.plan(
+                clients, hosts, folder, said, {**provider, "address": arguments["sender"]}, today
+            )
+            for client, sentences in unwritten.items():
+                failures.setdefault(client, []).extend(sentences if arguments["letters"] else ())
+            handed = letters.Delivered()
+            if arguments["letters"]:
+                planned = letters.foretell(due, folder, server, today)
+                diff += letters.diff(planned)
+                handed = planned if check else letters.apply(due, folder, server, today)
+        for client, told in handed.failures.items():
+            failures.setdefault(client, []).extend(told)
+        self.show("\n" + "\n".join(_table(printed, due, unwritten, handed)))
+        failures = {client: list(sentences) for client, sentences in failures.items() if sentences}
+        result = _result(printed, due, handed, failures)
+        result |= {"diff": diff} if diff else {}
+        if not check:
+            result["journal"] = {"clients": _journal(printed, handed)}
+        return result
+
+
+def _write(printed: Sequence[annexes.Printed]) -> dict[str, list[str]]:
+    """Write what is due of each client; a sentence for each that failed."""
+    failures: dict[str, list[str]] = {}
+    for one in printed:
+        try:
+            for paper in one.due:
+                paper.write()
+        except ProSecoursError as error:
+            failures[one.client] = [str(error)]
+    return failures
+
+
+def _table(
+    printed: Sequence[annexes.Printed],
+    due: Sequence[letters.Letter],
+    unwritten: Mapping[str, Sequence[str]],
+    handed: letters.Delivered,
+) -> Iterator[str]:
+    """For the technician: each client's fingerprint, what is to be signed, and the letters."""
+    ways = {one.client: " and ".join(one.ways) for one in due}
+    for one in printed:
+        yield f"{one.client}  annexes {one.fingerprint}  {one.state}"
+        yield from (f"  {page}" for page in one.pages)
+        if one.standing.problem:
+            yield f"  {one.standing.problem}"
+        if one.client in handed.handed:
+            yield "  letter: handed over by " + " and ".join(way.by for way in handed.handed[one.client])
+        elif one.client in ways:
+            yield f"  letter: due by {ways[one.client]}"
+        yield from (f"  {sentence}" for sentence in unwritten.get(one.client, ()))
+    if handed.file:
+        yield f"to print and post: {handed.file}"
+
+
+def _result(
+    printed: Sequence[annexes.Printed],
+    due: Sequence[letters.Letter],
+    handed: letters.Delivered,
+    failures: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "changed": any(one.due for one in printed) or bool(handed.handed),
+        "annexes": {
+            one.client: {
+                "fingerprint": one.fingerprint,
+                "pages": [str(page) for page in one.pages],
+                "differences": [str(difference) for difference in one.standing.differences],
+            }
+            for one in printed
+        },
+        "due": {one.client: list(one.ways) for one in due if one.client not in handed.handed},
+        "failures": failures,
+    }
+    if handed.handed:
+        result["letters"] = str(handed.file or "")
+        result["handed"] = _plain(handed)
+    if failures:
+        sentences = dict.fromkeys(sentence for texts in failures.values() for sentence in texts)
+        result |= {"failed": True, "msg": " ".join(sentences)}
+    return result
+
+
+def _plain(handed: letters.Delivered) -> dict[str, list[dict[str, Any]]]:
+    return {client: [as_json(one) for one in own] for client, own in handed.handed.items()}
+
+
+def _journal(printed: Sequence[annexes.Printed], handed: letters.Delivered) -> dict[str, dict[str, Any]]:
+    """Of each client the annexes that were printed anew, and who received what, when and how (C10, C13)."""
+    kept: dict[str, dict[str, Any]] = {
+        one.client: {"annexes_printed": one.fingerprint} for one in printed if one.due
+    }
+    for client, own in _plain(handed).items():
+        kept.setdefault(client, {})["letters"] = own
+    return kept
