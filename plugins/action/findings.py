@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ..plugin_utils.ansible_adapter import CoreAction, Variables, journal_file
+from ..plugin_utils.ansible_adapter import CoreAction, Variables, documents_folder, journal_file
 from ..plugin_utils.contract.model import ClientContract, HostContract, contracts_of
 from ..plugin_utils.documents import mail
 from ..plugin_utils.documents.model import Report
@@ -33,6 +33,7 @@ class ActionModule(CoreAction):
             {host: of_result(host, one) for host, one in arguments["servers"].items() if one},
             {host: answer(one) for host, one in arguments["repositories"].items() if one},
             arguments["agent_folder"],
+            documents_folder(arguments["documents"], variables),
         )
         limits = Limits(
             grace=timedelta(hours=arguments["grace_hours"]),

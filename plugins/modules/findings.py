@@ -109,6 +109,7 @@ options:
     type: str
     default: ""
 extends_documentation_fragment:
+  - prosecours.backup.documents_folder
   - prosecours.backup.mail
 attributes:
   check_mode:

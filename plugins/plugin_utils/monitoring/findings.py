@@ -18,9 +18,11 @@ from ...module_utils.maintenance.volume import Volume
 from ..clock import PARIS, local
 from ..contract.model import ClientContract, HostContract
 from ..documents import french
+from ..documents.letters import AHEAD
 from ..wording import GB, ended, show_moment, show_size
 from .facts import Drift, ServerFacts
-from .kinds import ACCESS, CRITICAL, KINDS, NOTICE, ORIGINS, REPOSITORY, SERVER, STATES, WARNING
+from .kinds import ACCESS, CRITICAL, KINDS, NOTICE, ORIGINS, PAPER, REPOSITORY, SERVER, STATES, WARNING
+from .paper import Paper
 
 CLOCK_SLACK = timedelta(hours=1)
 """A snapshot's time is the server's own: this much before it was due it still counts as that day's."""
@@ -59,6 +61,8 @@ class ClientFacts:
     failure: str | None = None
     """Why it says nothing."""
     folder: str = "C:\\Program Files\\ProSecours"
+    paper: Paper | None = None
+    """The contract's paper; None where nobody looked."""
 
     @property
     def id(self) -> str:
@@ -68,6 +72,8 @@ class ClientFacts:
         """Whether this run saw enough to say that a finding of this side is gone."""
         server = self.servers.get(host) if host else None
         reached = bool(server and server.reachable)
+        if side == PAPER:
+            return self.paper is not None
         if side == ACCESS:
             return server is not None if host else self.status is not None or self.failure is not None
         if side == SERVER:
@@ -115,7 +121,11 @@ class Bytes(int):
 def judge(client: ClientFacts, past: Past, limits: Limits, now: datetime) -> list[Finding]:
     """All findings of a client, the same one only once; a side that was not looked at yields none."""
     found: dict[str, Finding] = {}
-    for group in (_servers(client, past, limits, now), _repository(client, past, limits, now)):
+    for group in (
+        _servers(client, past, limits, now),
+        _repository(client, past, limits, now),
+        _paper(client, past, now),
+    ):
         for finding in group:
             found.setdefault(finding.id, finding)
     return list(found.values())
@@ -419,6 +429,28 @@ def _sent(client: ClientFacts, host: str) -> datetime | None:
     """When the newest version of a server is of, complete or not, as the repository knows it."""
     server = client.status.servers.get(host) if client.status else None
     return server.last_any if server else None
+
+
+# -- the contract's paper -------------------------------------------------------------------------------
+
+
+def _paper(client: ClientFacts, past: Past, now: datetime) -> Iterator[Finding]:
+    """What is deployed against what was signed (C21), and the letter that is overdue (C13)."""
+    paper = client.paper
+    if paper is None:
+        return
+    copy = client.contract.paper.signed
+    if paper.standing.differences and copy:
+        told = _problems(str(one) for one in paper.standing.differences)
+        yield make(client, "not_as_signed", signatory=copy.signatory, day=copy.date, what=told)
+    elif paper.standing.problem:
+        yield make(client, "signed_unknown", problem=paper.standing.problem)
+    if paper.letter_problem:
+        yield make(client, "letters_unknown", problem=paper.letter_problem)
+    elif paper.next_letter and paper.next_letter < local(now).date():
+        yield make(client, "letter_overdue", day=paper.next_letter)
+    elif paper.next_letter is None and now - past.first_seen(client.id, now) > AHEAD:
+        yield make(client, "letter_never")
 
 
 # -- words ----------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from ..files import CannotWrite, write_whole
 from ..journal import entries as journal
 from ..repository.status import Answer
 from ..wording import plural, show_moment
-from . import metrics, report
+from . import metrics, paper, report
 from .facts import ServerFacts
 from .findings import ClientFacts, Limits, judge
 from .kinds import SEVERITIES
@@ -71,8 +71,12 @@ def clients_of(
     servers: Mapping[str, ServerFacts],
     repositories: Mapping[str, Answer],
     folder: str,
+    documents: Path | None = None,
 ) -> list[ClientFacts]:
-    """All clients of the inventory with what was learnt of them, host by host; not of whom nobody asked."""
+    """All clients of the inventory with what was learnt of them, host by host; not of whom nobody asked.
+
+    `documents`: where the contract's paper is kept; without it nothing is said of it.
+    """
     return [
         ClientFacts(
             contract,
@@ -80,6 +84,7 @@ def clients_of(
             {host: servers[host] for host in contract.hosts if host in servers},
             *_repository_of(name, repositories),
             folder=folder,
+            paper=paper.look(contract, hosts, documents) if documents else None,
         )
         for name, contract in contracts.items()
     ]

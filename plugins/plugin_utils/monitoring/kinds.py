@@ -13,9 +13,9 @@ NOTICE, WARNING, CRITICAL = "notice", "warning", "critical"
 SEVERITIES = (NOTICE, WARNING, CRITICAL)
 """From the least to the worst."""
 
-ACCESS, SERVER, REPOSITORY, EITHER = "access", "server", "repository", "either"
-"""What a finding rests on: the attempt to log in, the server's answer, the repository host's, or one"
-        " of both."""
+ACCESS, SERVER, REPOSITORY, EITHER, PAPER = "access", "server", "repository", "either", "paper"
+"""What a finding rests on: the attempt to log in, the server's answer, the repository host's, one of both, or
+the contract's paper on this machine."""
 
 
 class Kind(NamedTuple):
@@ -397,6 +397,42 @@ _ROWS = (
         _ON_HOST,
         "Aucun essai de restauration pour {client} depuis le {last}",
         _ON_HOST_FR,
+    ),
+    # -- the contract's paper ---------------------------------------------------------------------------
+    Kind(
+        "not_as_signed", PAPER, WARNING, "C21",
+        "the annexes of {client} are no longer what {signatory} signed on {day}: {what}",
+        "Run playbooks/documents.yml, which prints the amendment to sign; or correct the inventory",
+        "Les annexes de {client} ne sont plus celles que {signatory} a signées le {day} (détail : {what})",
+        "Lancer documents.yml, qui imprime l'avenant à signer, ou corriger l'inventaire",
+    ),
+    Kind(
+        "signed_unknown", PAPER, WARNING, "C21",
+        "what {client} signed is not known: {problem}",
+        "Correct prosecours_signed, or put the file back; playbooks/check.yml says more",
+        "Ce que {client} a signé n'est pas connu (détail : {problem})",
+        "Corriger prosecours_signed ou remettre le fichier en place ; check.yml en dit plus",
+    ),
+    Kind(
+        "letter_never", PAPER, NOTICE, "C13",
+        "{client} was never handed over the instructions for its main backup",
+        "Run playbooks/documents.yml -e prosecours_letters=true, then print and post the letter",
+        "Les consignes de la sauvegarde principale n'ont jamais été remises à {client}",
+        "Lancer documents.yml -e prosecours_letters=true, puis imprimer et poster le courrier",
+    ),
+    Kind(
+        "letter_overdue", PAPER, NOTICE, "C13",
+        "the yearly letter about the main backup of {client} was due on {day}",
+        "Run playbooks/documents.yml -e prosecours_letters=true, then print and post the letter",
+        "Le courrier annuel sur la sauvegarde principale de {client} était dû le {day}",
+        "Lancer documents.yml -e prosecours_letters=true, puis imprimer et poster le courrier",
+    ),
+    Kind(
+        "letters_unknown", PAPER, WARNING, "C13",
+        "which letters {client} received is not known: {problem}",
+        "Put the file back from a backup; or remove it, and the letter is due once more",
+        "Les courriers reçus par {client} ne sont pas connus (détail : {problem})",
+        "Remettre le fichier d'une sauvegarde, ou le supprimer : le courrier est alors dû de nouveau",
     ),
 )  # fmt: skip
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 import string
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.agreed import Difference
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import Paper as OfContract
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import Signed
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.signed import Standing
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.findings import (
     ClientFacts,
     Finding,
@@ -16,6 +22,7 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.findi
 )
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.kinds import KINDS
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.memory import Memory
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.paper import Paper, look
 
 from .fleet import HOST, NOW, TASK, client, drift, server, status
 
@@ -28,6 +35,7 @@ KNOWN = Memory(
     {},
 )
 """A fleet that has been watched for long, and was in order yesterday."""
+IN_ORDER = Standing()
 WAS_OTHER = {"watched": {"restic.exe": "xx", "perimeter.txt": "xx", TASK: "xx"}}
 UNREACHED = {"reachable": False, "failure": "no answer at 192.0.2.1:5986", "remedy": "See that it runs"}
 THE_NIGHT_BEFORE = "2026-11-22T21:00:05Z"
@@ -36,6 +44,14 @@ OLD = "2026-11-20T05:00:00Z"
 
 def dump(newest: str | None) -> dict[str, Any]:
     return {"path": "D:\\isagiwf\\backup", "days": 4, "newest": newest, "at": "2026-11-23T21:00:05+00:00"}
+
+
+def papers(standing: Standing = IN_ORDER, **of: Any) -> ClientFacts:
+    """A client that is well, but for its contract's paper; the letter is due again in a year."""
+    one = client()
+    signed = Signed("0" * 32, date(2026, 1, 15), "Mme Élodie Lefèvre")
+    contract = replace(one.contract, paper=OfContract(signed=signed))
+    return replace(one, contract=contract, paper=Paper(standing, **{"next_letter": date(2027, 11, 1), **of}))
 
 
 def found(of: ClientFacts, past: Memory = KNOWN, now: datetime = NOW) -> list[Finding]:
@@ -161,6 +177,14 @@ CASES: dict[str, tuple[ClientFacts, str, str]] = {
         "drill_doubts", "warning",
     ),
     "drill forgotten": (client(repository=status(drill__at="2026-10-19T06:00:00Z")), "drill_late", "warning"),
+    "not what was signed": (
+        papers(Standing("x", "y", differences=(Difference("Volume souscrit", "200 Go", "50 Go"),))),
+        "not_as_signed", "warning",
+    ),
+    "what was signed is lost": (papers(Standing("there is no x.json", "y")), "signed_unknown", "warning"),
+    "the letter of the year": (papers(next_letter=date(2026, 11, 23)), "letter_overdue", "notice"),
+    "never a letter": (papers(next_letter=None), "letter_never", "notice"),
+    "a damaged record of letters": (papers(letter_problem="x is damaged"), "letters_unknown", "warning"),
 }  # fmt: skip
 
 
@@ -270,3 +294,34 @@ def test_sizes_and_times_read_in_both_languages() -> None:
     assert "47.7 GB of 50.0 GB" in finding.sentence
     shown = finding.sentence_fr.replace("\N{NO-BREAK SPACE}", " ")
     assert "47,7 Go (44,4 Gio) sur 50,0 Go (46,6 Gio)" in shown
+
+
+# -- the contract's paper -------------------------------------------------------------------------------
+
+
+def test_paper_that_is_in_order_is_not_told() -> None:
+    assert found(papers()) == []
+    assert [one.kind for one in found(papers(next_letter=NOW.date()))] == []
+
+
+def test_a_new_client_has_a_month_for_its_first_letter() -> None:
+    names = {**KNOWN.names, "gaec_du_moulin": NOW - timedelta(days=30)}
+    assert found(papers(next_letter=None), replace(KNOWN, names=names)) == []
+
+
+def test_what_differs_from_the_signed_copy_reads_in_both_languages() -> None:
+    (one,) = found(CASES["not what was signed"][0])
+    assert one.sentence == (
+        "The annexes of GAEC du Moulin are no longer what Mme Élodie Lefèvre signed on 2026-01-15: Volume"
+        " souscrit: 200 Go → 50 Go."
+    )
+    assert "a signées le 15/01/2026 (détail" in one.sentence_fr
+
+
+def test_paper_is_looked_at_where_it_is_kept(tmp_path: Path) -> None:
+    of = client()
+    paper = look(of.contract, of.hosts, tmp_path)
+    assert (paper.next_letter, paper.letter_problem, paper.standing.problem) == (None, "", "")
+    (tmp_path / of.id).mkdir()
+    (tmp_path / of.id / "consignes.json").write_text("{")
+    assert "it is damaged" in look(of.contract, of.hosts, tmp_path).letter_problem
