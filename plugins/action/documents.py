@@ -67,8 +67,8 @@ def _write(printed: Sequence[annexes.Printed]) -> dict[str, list[str]]:
     failures: dict[str, list[str]] = {}
     for one in printed:
         try:
-            for paper in one.due:
-                paper.write()
+            for sheet in one.due:
+                sheet.write()
         except ProSecoursError as error:
             failures[one.client] = [str(error)]
     return failures

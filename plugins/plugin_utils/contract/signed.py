@@ -62,7 +62,8 @@ def standing(client: ClientContract, hosts: Mapping[str, HostContract], document
     if not found:
         return Standing()
     return Standing(
-        f"{plural(len(found), 'term')} no longer as {copy.signatory} signed on {copy.date}: {_first(found)}",
+        f"{plural(len(found), 'term is', 'terms are')} no longer what {copy.signatory} signed on {copy.date}:"
+        f" {_first(found)}",
         "Run playbooks/documents.yml, which prints the amendment (avenant) to sign; or correct the inventory",
         before,
         found,

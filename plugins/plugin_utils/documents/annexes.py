@@ -21,7 +21,7 @@ from .render import pdf, render
 
 
 @dataclass(frozen=True)
-class Paper:
+class Sheet:
     """A page to write, with its PDF; or, without `html`, the data alone."""
 
     path: Path
@@ -59,7 +59,7 @@ class Printed:
     fingerprint: str
     """As people read it."""
     pages: tuple[Path, ...]
-    due: tuple[Paper, ...]
+    due: tuple[Sheet, ...]
     standing: Standing
     signed: bool
 
@@ -85,9 +85,9 @@ def plan(
     digits = agreed.fingerprint(now)
     found = standing(client, hosts, folder)
     name = f"{safe_name(client.reference)}-{digits[:8]}"
-    papers = [
-        Paper(kept_in(folder, client.id, digits), agreed.text(now)),
-        Paper(folder / client.id / f"annexes-{name}.html", annexes(now, provider)),
+    sheets = [
+        Sheet(kept_in(folder, client.id, digits), agreed.text(now)),
+        Sheet(folder / client.id / f"annexes-{name}.html", annexes(now, provider)),
     ]
     if found.before and client.paper.signed:
         text = render(
@@ -100,12 +100,12 @@ def plan(
             differences=found.differences,
         )
         before = client.paper.signed.fingerprint[:8]
-        papers.append(Paper(folder / client.id / f"avenant-{name}-{before}.html", text))
+        sheets.append(Sheet(folder / client.id / f"avenant-{name}-{before}.html", text))
     return Printed(
         client.id,
         agreed.shown(digits),
-        tuple(one.path for one in papers if one.page),
-        tuple(one for one in papers if not one.is_there()),
+        tuple(one.path for one in sheets if one.page),
+        tuple(one for one in sheets if not one.is_there()),
         found,
         client.paper.signed is not None,
     )

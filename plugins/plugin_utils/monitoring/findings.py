@@ -22,7 +22,7 @@ from ..documents.letters import AHEAD
 from ..wording import GB, ended, show_moment, show_size
 from .facts import Drift, ServerFacts
 from .kinds import ACCESS, CRITICAL, KINDS, NOTICE, ORIGINS, PAPER, REPOSITORY, SERVER, STATES, WARNING
-from .paper import Paper
+from .paper import PaperFacts
 
 CLOCK_SLACK = timedelta(hours=1)
 """A snapshot's time is the server's own: this much before it was due it still counts as that day's."""
@@ -61,7 +61,7 @@ class ClientFacts:
     failure: str | None = None
     """Why it says nothing."""
     folder: str = "C:\\Program Files\\ProSecours"
-    paper: Paper | None = None
+    paper: PaperFacts | None = None
     """The contract's paper; None where nobody looked."""
 
     @property

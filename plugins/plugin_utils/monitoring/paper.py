@@ -13,7 +13,7 @@ from ..documents import letters
 
 
 @dataclass(frozen=True)
-class Paper:
+class PaperFacts:
     """How the inventory stands to the signed copy, and when the letter by post is due again."""
 
     standing: Standing
@@ -23,10 +23,10 @@ class Paper:
     """Why it is not known."""
 
 
-def look(client: ClientContract, hosts: Mapping[str, HostContract], documents: Path) -> Paper:
+def look(client: ClientContract, hosts: Mapping[str, HostContract], documents: Path) -> PaperFacts:
     """Of one client, in the folder where documents.yml keeps all."""
     found = standing(client, hosts, documents)
     try:
-        return Paper(found, letters.due_on(letters.handed(documents, client.id), letters.POST))
+        return PaperFacts(found, letters.due_on(letters.handed(documents, client.id), letters.POST))
     except letters.LetterError as error:
-        return Paper(found, letter_problem=error.problem)
+        return PaperFacts(found, letter_problem=error.problem)

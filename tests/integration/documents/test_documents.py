@@ -75,7 +75,7 @@ def test_from_the_print_to_the_amendment(tmp_path: Path) -> None:
     told = of.run("check")
     assert told.code == 0, told.output
     assert (
-        "1 term no longer as Mme Jeanne Martin signed on 2026-11-27: Volume souscrit: 1 Go → 3 Go"
+        "1 term is no longer what Mme Jeanne Martin signed on 2026-11-27: Volume souscrit: 1 Go → 3 Go"
         in told.text
     )
 

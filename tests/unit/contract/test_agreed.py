@@ -150,6 +150,11 @@ def test_a_fingerprint_is_read_as_people_write_it(inventory: Inventory) -> None:
     assert agreed.written(shown.upper()) == digits
 
 
+def test_a_fingerprint_that_was_printed_stays(inventory: Inventory) -> None:
+    """It is on paper: another way to compute it would make all signed copies unknown."""
+    assert agreed.fingerprint(of(inventory)) == "a02cc71734687ddbb70c086674608756"
+
+
 # -- against what was signed ----------------------------------------------------------------------------
 
 
@@ -164,17 +169,31 @@ def test_what_is_deployed_is_no_longer_what_was_signed(inventory: Inventory) -> 
     sign(inventory, printed(inventory))
     inventory.edit(MOULIN, (VOLUME, "prosecours_subscribed_gb: 250"))
     assert warnings(inventory) == [
-        "clients/moulin.yml, line 8, gaec_du_moulin, prosecours_signed: 1 term no longer as Mme Élodie"
+        "clients/moulin.yml, line 8, gaec_du_moulin, prosecours_signed: 1 term is no longer what Mme Élodie"
         " Lefèvre signed on 2026-11-27: Volume souscrit: 200 Go → 250 Go. Run playbooks/documents.yml, which"
         " prints the amendment (avenant) to sign; or correct the inventory."
     ]
+
+
+def test_a_version_that_keeps_more_of_the_same_terms_says_nothing(inventory: Inventory) -> None:
+    """What another version of the collection printed has another fingerprint."""
+    data = json.loads(agreed.text(of(inventory)))
+    data["agreed"]["edition"] = "2024"
+    digits = agreed.fingerprint_of(data["agreed"])
+    path = signed.kept_in(inventory.documents, "gaec_du_moulin", digits)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(data), "utf-8")
+    sign(inventory, digits)
+    assert warnings(inventory) == []
+    inventory.edit(MOULIN, (VOLUME, "prosecours_subscribed_gb: 250"))
+    assert len(warnings(inventory)) == 1
 
 
 def test_many_differences_are_counted_and_the_first_told(inventory: Inventory) -> None:
     sign(inventory, printed(inventory))
     inventory.edit(MOULIN, (SRV1, "            - isapawp\n            - isabanq\n            - isagiwp\n"))
     (told,) = warnings(inventory)
-    assert "5 terms no longer" in told
+    assert "5 terms are no longer" in told
     assert "; and 1 more" in told
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.agreed import Difference
-from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import Paper as OfContract
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import Paper
 from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import Signed
 from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.signed import Standing
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.findings import (
@@ -22,7 +22,7 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.findi
 )
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.kinds import KINDS
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.memory import Memory
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.paper import Paper, look
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.paper import PaperFacts, look
 
 from .fleet import HOST, NOW, TASK, client, drift, server, status
 
@@ -50,8 +50,10 @@ def papers(standing: Standing = IN_ORDER, **of: Any) -> ClientFacts:
     """A client that is well, but for its contract's paper; the letter is due again in a year."""
     one = client()
     signed = Signed("0" * 32, date(2026, 1, 15), "Mme Élodie Lefèvre")
-    contract = replace(one.contract, paper=OfContract(signed=signed))
-    return replace(one, contract=contract, paper=Paper(standing, **{"next_letter": date(2027, 11, 1), **of}))
+    contract = replace(one.contract, paper=Paper(signed=signed))
+    return replace(
+        one, contract=contract, paper=PaperFacts(standing, **{"next_letter": date(2027, 11, 1), **of})
+    )
 
 
 def found(of: ClientFacts, past: Memory = KNOWN, now: datetime = NOW) -> list[Finding]:
