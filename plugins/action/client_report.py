@@ -27,11 +27,8 @@ class ActionModule(CoreAction):
         month = client_report.month_of(arguments["month"], now)
         folder = Path(arguments["folder"]).expanduser() / str(month)
         server = mail.server(arguments["mail"]) if arguments["mail"] else None
-        with (
-            nullcontext()
-            if self._task.check_mode
-            else alone(folder, "Set prosecours_report_dir to another place")
-        ):
+        remedy = "Set prosecours_report_dir to another place"
+        with nullcontext() if self._task.check_mode else alone(folder, remedy):
             plans, failures = client_report.plan(
                 client_report.read(Path(arguments["report"]).expanduser()),
                 [only] if only else [name for name, client in clients.items() if client["monthly_report"]],

@@ -41,21 +41,9 @@ options:
     description: Make and send also what was sent before.
     type: bool
     default: false
-  provider:
-    description: Whom the client may ask (Annexe 2, C17); what is missing is left out.
-    type: dict
-    suboptions:
-      applications:
-        description: E-mail address for questions about applications.
-        type: str
-      systems:
-        description: E-mail address for questions about hardware and systems.
-        type: str
-      telephone:
-        description: Telephone number for them.
-        type: str
 extends_documentation_fragment:
   - prosecours.backup.mail
+  - prosecours.backup.provider_contacts
 attributes:
   check_mode:
     description: Can run in check mode and say what it would write and send.

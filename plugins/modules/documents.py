@@ -45,19 +45,6 @@ options:
       C(plugins/plugin_utils/documents/instructions.yml), which is used without it.
     type: str
     default: ""
-  provider:
-    description: Whom the client may ask (Annexe 2, C17); what is missing is as the contract's form has it.
-    type: dict
-    suboptions:
-      applications:
-        description: E-mail address for questions about applications.
-        type: str
-      systems:
-        description: E-mail address for questions about hardware and systems.
-        type: str
-      telephone:
-        description: Telephone number for them.
-        type: str
   sender:
     description: The provider's postal address at the head of the letters, a line each.
     type: list
@@ -66,6 +53,7 @@ options:
 extends_documentation_fragment:
   - prosecours.backup.documents_folder
   - prosecours.backup.mail
+  - prosecours.backup.provider_contacts
 attributes:
   check_mode:
     description: Can run in check mode and say what it would write and send.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,7 @@ import pypdf
 import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils.documents import client_report, mail
 from ansible_collections.prosecours.backup.plugins.plugin_utils.secret import Secret
-from unit.documents.smtp_server import USER, Inbox, of_the_provider
-
-from windows_lab.certificates import Authority
+from unit.documents.smtp_server import USER, Inbox
 
 from . import fleet
 from .pages import Page, plain
@@ -27,17 +24,6 @@ OCTOBER = client_report.Month(date(2026, 10, 1))
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
     return fleet.report(10)
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def smtp(authority: Authority) -> Iterator[tuple[mail.Server, Inbox]]:
-    with of_the_provider(authority) as served:
-        yield served
 
 
 def _plan(

@@ -22,10 +22,8 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.documents import
 from ansible_collections.prosecours.backup.plugins.plugin_utils.documents.render import pdf, pdf_of_all
 from unit.contract import contracts
 
-from windows_lab.certificates import Authority
-
 from .pages import Page
-from .smtp_server import Inbox, of_the_provider
+from .smtp_server import Inbox
 
 TODAY = date(2026, 11, 27)
 ADDRESS = PostalAddress(("12 rue des Tilleuls", "Lieu-dit Le Moulin"), "60190", "Avrigny")
@@ -248,17 +246,6 @@ def test_a_record_that_is_damaged_is_one_sentence_and_stays(tmp_path: Path) -> N
 
 
 # -- by mail too ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def smtp(authority: Authority) -> Iterator[tuple[mail.Server, Inbox]]:
-    with of_the_provider(authority) as served:
-        yield served
 
 
 def test_a_client_that_wishes_one_has_a_mail_with_its_own_letter(

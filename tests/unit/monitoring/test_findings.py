@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.agreed import Difference
-from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import Paper
-from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import Signed
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import Paper, Signed
 from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.signed import Standing
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.findings import (
     ClientFacts,
