@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
@@ -41,11 +41,11 @@ class ActionModule(CoreAction):
             printed = [annexes.plan(client, hosts, folder, provider) for client in clients.values()]
             diff = [one for each in printed for one in annexes.diff(each)]
             failures = {} if check else _write(printed)
-            due, unwritten = letters.plan(
+            due, waiting, unknown = letters.plan(
                 clients, hosts, folder, said, {**provider, "address": arguments["sender"]}, today
             )
-            for client, sentences in unwritten.items():
-                failures.setdefault(client, []).extend(sentences if arguments["letters"] else ())
+            for client, sentences in unknown.items():
+                failures.setdefault(client, []).extend(sentences)
             handed = letters.Delivered()
             if arguments["letters"]:
                 planned = letters.foretell(due, folder, server, today)
@@ -53,10 +53,11 @@ class ActionModule(CoreAction):
                 handed = planned if check else letters.apply(due, folder, server, today)
         for client, told in handed.failures.items():
             failures.setdefault(client, []).extend(told)
-        self.show("\n" + "\n".join(_table(printed, due, unwritten, handed)))
-        failures = {client: list(sentences) for client, sentences in failures.items() if sentences}
-        result = _result(printed, due, handed, failures)
+        self.show("\n" + "\n".join(_table(printed, due, waiting, handed)))
+        result = _result(printed, due, waiting, handed, failures)
         result |= {"diff": diff} if diff else {}
+        if waiting and arguments["letters"]:
+            result["warnings"] = list(waiting.values())
         if not check:
             result["journal"] = {"clients": _journal(printed, handed)}
         return result
@@ -77,7 +78,7 @@ def _write(printed: Sequence[annexes.Printed]) -> dict[str, list[str]]:
 def _table(
     printed: Sequence[annexes.Printed],
     due: Sequence[letters.Letter],
-    unwritten: Mapping[str, Sequence[str]],
+    waiting: Mapping[str, str],
     handed: letters.Delivered,
 ) -> Iterator[str]:
     """For the technician: each client's fingerprint, what is to be signed, and the letters."""
@@ -91,7 +92,8 @@ def _table(
             yield "  letter: handed over by " + " and ".join(way.by for way in handed.handed[one.client])
         elif one.client in ways:
             yield f"  letter: due by {ways[one.client]}"
-        yield from (f"  {sentence}" for sentence in unwritten.get(one.client, ()))
+        elif one.client in waiting:
+            yield f"  letter: {waiting[one.client]}"
     if handed.file:
         yield f"to print and post: {handed.file}"
 
@@ -99,6 +101,7 @@ def _table(
 def _result(
     printed: Sequence[annexes.Printed],
     due: Sequence[letters.Letter],
+    waiting: Collection[str],
     handed: letters.Delivered,
     failures: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
@@ -112,7 +115,10 @@ def _result(
             }
             for one in printed
         },
-        "due": {one.client: list(one.ways) for one in due if one.client not in handed.handed},
+        "due": {
+            **{one.client: list(one.ways) for one in due if one.client not in handed.handed},
+            **{client: [] for client in waiting},
+        },
         "failures": failures,
     }
     if handed.handed:

@@ -91,7 +91,9 @@ annexes:
       pages: [inventories/documents/gaec_du_moulin/annexes-PS-2026-0042-4f1d08c2.html]
       differences: ["Volume souscrit: 200 Go → 250 Go"]
 due:
-  description: For each client whose letter is due, the ways on which it is to go.
+  description: >-
+    For each client whose letter is due, the ways on which it is to go; none as long as it waits for an
+    address.
   returned: always
   type: dict
   sample: {gaec_du_moulin: [post]}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -39,6 +39,10 @@ WINDOW_LINES, WINDOW_CHARACTERS = 6, 38
 
 class LetterError(ProSecoursError):
     """Instructions or a record that cannot be read."""
+
+
+class NoAddress(ProSecoursError):
+    """A letter that cannot go by post: it waits for an address."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,15 @@ def due_on(letters: Sequence[Handed], way: str) -> date | None:
 # -- plan -----------------------------------------------------------------------------------------------
 
 
+class Planned(NamedTuple):
+    """The letters that are due; client -> what its letter, which is due too, waits for; client -> why it is not
+    known whether one is due."""
+
+    letters: list[Letter]
+    waiting: dict[str, str]
+    failures: dict[str, list[str]]
+
+
 def plan(
     clients: Mapping[str, ClientContract],
     hosts: Mapping[str, HostContract],
@@ -167,21 +180,22 @@ def plan(
     said: Instructions,
     provider: Mapping[str, Any],
     today: date,
-) -> tuple[list[Letter], dict[str, list[str]]]:
-    """The letters that are due, and why others that are due cannot be written.
+) -> Planned:
+    """The letters that are due, and those that cannot be.
 
     `provider`: applications, systems, telephone and address (lines), each may be missing.
     """
-    letters: list[Letter] = []
-    failures: dict[str, list[str]] = {}
+    planned = Planned([], {}, {})
     for client in clients.values():
         try:
             found = _letter(client, hosts, handed(folder, client.id), said, provider, today)
+        except NoAddress as error:
+            planned.waiting[client.id] = str(error)
         except LetterError as error:
-            failures[client.id] = [str(error)]
+            planned.failures[client.id] = [str(error)]
         else:
-            letters += [found] if found else []
-    return letters, failures
+            planned.letters.extend([found] if found else [])
+    return planned
 
 
 def _letter(
@@ -244,10 +258,10 @@ def _concerned(
 
 
 def _address(client: ClientContract) -> tuple[str, ...]:
-    """The lines in the window. Raises LetterError where the letter cannot go."""
+    """The lines in the window. Raises NoAddress."""
     where: PostalAddress | None = client.paper.address
     if where is None:
-        raise LetterError(
+        raise NoAddress(
             f"{client.id}: the letter about the main backup is due, and its file has no postal address",
             "Add prosecours_postal_address",
         )
@@ -260,7 +274,7 @@ def _address(client: ClientContract) -> tuple[str, ...]:
         f"{where.postal_code} {where.city.upper()}",
     )
     if len(lines) > WINDOW_LINES:
-        raise LetterError(
+        raise NoAddress(
             f"{client.id}: its address has {len(lines)} lines, and the window of an envelope shows"
             f" {WINDOW_LINES}",
             f"Shorten prosecours_postal_address; a name takes a line for each {WINDOW_CHARACTERS} characters",

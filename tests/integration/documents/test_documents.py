@@ -79,9 +79,12 @@ def test_from_the_print_to_the_amendment(tmp_path: Path) -> None:
         in told.text
     )
 
-    # Both are due their letter; the one without an address stops the other's not.
-    handed = of.run("documents", "-e", "prosecours_letters=true")
-    assert handed.code == 2
+    # Both are due their letter; the one without an address does not stop the other's.
+    foretold = of.run("documents", "-e", "prosecours_letters=true", "--check", "--diff")
+    handed = of.run("documents", "-e", "prosecours_letters=true", "--diff")
+    assert handed.code == 0, handed.output
+    assert handed.changes == foretold.changes
+    assert "+gaec: by post to gaec, Mme Jeanne Martin, 12 rue des Tilleuls, 60190 AVRIGNY" in handed.output
     assert "an amendment is to be signed" in handed.text
     assert "Add prosecours_postal_address" in handed.text
     more = {name: content for name, content in of.kept().items() if name not in first}

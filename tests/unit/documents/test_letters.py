@@ -41,9 +41,7 @@ def hosts(*boxes: str) -> dict[str, HostContract]:
     return {HOST: contracts.host(perimeter=perimeter)}
 
 
-def plan(
-    folder: Path, *clients: ClientContract, today: date = TODAY, **of: Any
-) -> tuple[list[letters.Letter], dict[str, list[str]]]:
+def plan(folder: Path, *clients: ClientContract, today: date = TODAY, **of: Any) -> letters.Planned:
     said = of.get("said") or letters.instructions()
     provider = {"systems": "noc@groupeisagri.example", "address": ["1 rue de la Poste", "60000 BEAUVAIS"]}
     own = of.get("hosts") or hosts()
@@ -79,7 +77,8 @@ def test_once_at_the_set_up_and_then_every_year(
 ) -> None:
     if given:
         record(tmp_path, "gaec_du_moulin", *given)
-    made, failures = plan(tmp_path, client(by_mail=by_mail))
+    made, waiting, failures = plan(tmp_path, client(by_mail=by_mail))
+    assert not waiting
     assert not failures
     assert [one.ways for one in made] == ([due] if due else [])
 
@@ -93,7 +92,7 @@ def test_a_letter_of_a_leap_day_is_due_all_the_same() -> None:
 
 
 def test_it_has_the_products_that_concern_the_client_with_its_directories(tmp_path: Path) -> None:
-    (made,), _ = plan(tmp_path, client(), hosts=hosts("isagiwf_backup", "office"))
+    (made,), _, _ = plan(tmp_path, client(), hosts=hosts("isagiwf_backup", "office"))
     assert made.products == ("general", "databases", "office")
     text = Page(made.html).all("article")[0]
     assert r"moulin-srv1 : D:\isagiwf_backup" in text
@@ -101,7 +100,7 @@ def test_it_has_the_products_that_concern_the_client_with_its_directories(tmp_pa
     assert "Madame Martin," in text
     assert "ni l’outil Pro Secours" in text
     record(tmp_path, "gaec_du_moulin", ("post", "2025-11-27"))
-    (again,), _ = plan(tmp_path, client())
+    (again,), _, _ = plan(tmp_path, client())
     assert "Objet : rappel annuel des consignes" in Page(again.html).all("article")[0]
 
 
@@ -158,7 +157,7 @@ def _placed(page: pypdf.PageObject) -> Iterator[tuple[str, float, float]]:
 def test_the_address_stands_in_the_window_of_an_envelope(tmp_path: Path) -> None:
     """Six lines, the longest there are: between 55 and 79 mm from the top, and from 100 mm on."""
     long = replace(client(), name="Groupement agricole d'exploitation en commun du Moulin")
-    (made,), _ = plan(tmp_path, long)
+    (made,), _, _ = plan(tmp_path, long)
     assert len(made.address) == 6
     first = pypdf.PdfReader(BytesIO(pdf(made.html))).pages[0]
     placed = {text: (x, y) for text, x, y in _placed(first)}
@@ -172,7 +171,7 @@ def test_the_address_stands_in_the_window_of_an_envelope(tmp_path: Path) -> None
 
 
 def test_all_letters_are_one_file_each_with_its_own_page_numbers(tmp_path: Path) -> None:
-    made, _ = plan(tmp_path, client("a"), client("b"))
+    made, _, _ = plan(tmp_path, client("a"), client("b"))
     texts = [
         page.extract_text() for page in pypdf.PdfReader(BytesIO(pdf_of_all([one.html for one in made]))).pages
     ]
@@ -185,42 +184,41 @@ def test_all_letters_are_one_file_each_with_its_own_page_numbers(tmp_path: Path)
 
 def test_an_address_that_the_window_does_not_show_is_one_sentence(tmp_path: Path) -> None:
     long = replace(client(), name="x" * 120)
-    made, failures = plan(tmp_path, long)
-    assert made == []
-    assert failures == {
-        "gaec_du_moulin": [
-            "gaec_du_moulin: its address has 8 lines, and the window of an envelope shows 6. Shorten"
-            " prosecours_postal_address; a name takes a line for each 38 characters."
-        ]
-    }
+    assert plan(tmp_path, long) == (
+        [],
+        {
+            "gaec_du_moulin": "gaec_du_moulin: its address has 8 lines, and the window of an envelope shows"
+            " 6. Shorten prosecours_postal_address; a name takes a line for each 38 characters."
+        },
+        {},
+    )
 
 
 # -- handed over ----------------------------------------------------------------------------------------
 
 
 def test_one_without_an_address_stops_no_other(tmp_path: Path) -> None:
-    made, failures = plan(tmp_path, client("a"), client("b", address=None), client("c"))
-    assert failures == {
-        "b": [
-            "b: the letter about the main backup is due, and its file has no postal address. Add"
-            " prosecours_postal_address."
-        ]
+    made, waiting, failures = plan(tmp_path, client("a"), client("b", address=None), client("c"))
+    assert failures == {}
+    assert waiting == {
+        "b": "b: the letter about the main backup is due, and its file has no postal address. Add"
+        " prosecours_postal_address."
     }
     foretold = letters.foretell(made, tmp_path, None, TODAY)
     done = letters.apply(made, tmp_path, None, TODAY)
     assert done == foretold
     assert done.file == tmp_path / "lettres-2026-11-27.pdf"
     assert sorted(done.handed) == ["a", "c"]
-    assert plan(tmp_path, client("a"), client("c")) == ([], {})
+    assert plan(tmp_path, client("a"), client("c")) == ([], {}, {})
     # What was printed in the morning stays when another is due in the afternoon.
-    more, _ = plan(tmp_path, client("b"))
+    more, _, _ = plan(tmp_path, client("b"))
     assert letters.apply(more, tmp_path, None, TODAY).file == tmp_path / "lettres-2026-11-27-2.pdf"
 
 
 def test_who_received_what_and_when_is_kept(tmp_path: Path) -> None:
     for year in (2025, 2026):
         day = date(year, 11, 27)
-        made, _ = plan(tmp_path, client(), today=day)
+        made, _, _ = plan(tmp_path, client(), today=day)
         letters.apply(made, tmp_path, None, day)
     kept = letters.handed(tmp_path, "gaec_du_moulin")
     assert [(one.by, one.on.year) for one in kept] == [("post", 2025), ("post", 2026)]
@@ -234,7 +232,7 @@ def test_a_record_that_is_damaged_is_one_sentence_and_stays(tmp_path: Path) -> N
     path = letters.record(tmp_path, "a")
     path.parent.mkdir()
     path.write_text("{", "utf-8")
-    made, failures = plan(tmp_path, client("a"), client("b"))
+    made, _, failures = plan(tmp_path, client("a"), client("b"))
     assert [one.client for one in made] == ["b"]
     assert failures == {
         "a": [
@@ -252,7 +250,7 @@ def test_a_client_that_wishes_one_has_a_mail_with_its_own_letter(
     smtp: tuple[mail.Server, Inbox], tmp_path: Path
 ) -> None:
     server, inbox = smtp
-    made, _ = plan(tmp_path, client("a"), client("b", by_mail=True))
+    made, _, _ = plan(tmp_path, client("a"), client("b", by_mail=True))
     assert letters.foretell(made, tmp_path, server, TODAY) == letters.apply(made, tmp_path, server, TODAY)
     (message,) = inbox.messages
     assert message["To"] == "jeanne@moulin.example"
@@ -268,11 +266,11 @@ def test_a_mail_that_is_refused_stays_due_and_the_letter_by_post_does_not(
     server, inbox = smtp
     wished = client(by_mail=True)
     contact = replace(wished.contacts.main, email="inconnu@moulin.example")
-    made, _ = plan(tmp_path, replace(wished, contacts=replace(wished.contacts, main=contact)))
+    made, _, _ = plan(tmp_path, replace(wished, contacts=replace(wished.contacts, main=contact)))
     done = letters.apply(made, tmp_path, server, TODAY)
     assert "refuses inconnu@moulin.example" in done.failures["gaec_du_moulin"][0]
     assert [one.by for one in done.handed["gaec_du_moulin"]] == ["post"]
-    (again,), _ = plan(tmp_path, wished)
+    (again,), _, _ = plan(tmp_path, wished)
     assert again.ways == ("mail",)
     done = letters.apply([again], tmp_path, server, TODAY)
     assert (done.file, list(done.failures)) == (None, [])
@@ -280,7 +278,7 @@ def test_a_mail_that_is_refused_stays_due_and_the_letter_by_post_does_not(
 
 
 def test_no_way_to_send_a_mail_is_one_sentence(tmp_path: Path) -> None:
-    made, _ = plan(tmp_path, client(by_mail=True))
+    made, _, _ = plan(tmp_path, client(by_mail=True))
     foretold = letters.foretell(made, tmp_path, None, TODAY)
     done = letters.apply(made, tmp_path, None, TODAY)
     assert done == foretold
