@@ -165,7 +165,7 @@ def due_on(letters: Sequence[Handed], way: str) -> date | None:
 
 
 class Planned(NamedTuple):
-    """The letters that are due; client -> what its letter, which is due too, waits for; client -> why it is not
+    """The letters that are due, and of other clients: what a letter that is due waits for, or why it is not
     known whether one is due."""
 
     letters: list[Letter]

@@ -122,9 +122,13 @@ def test_an_alarm_from_its_mail_to_its_end(site: Site) -> None:
     assert code == 0, output
 
     facts = server(status__start="2099-01-01T00:00:00Z")
+    letters = site.folder / "documents" / CONTRACT.id / "consignes.json"
+    letters.parent.mkdir(parents=True)
+    letters.write_text("{")
     site.play(facts)
     assert len(site.inbox.messages) == 2
     assert "task_disabled" in {finding["kind"] for finding in site.report["closed"]}
+    assert "letters_unknown" in {finding["kind"] for finding in site.report["clients"][0]["findings"]}
     assert site.report["journal"]["entries"] > 0
 
 
