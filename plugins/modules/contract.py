@@ -64,7 +64,7 @@ clients:
       paper:
         address: {lines: [12 rue des Tilleuls], postal_code: "60190", city: Avrigny}
         by_mail: false
-        signed: {fingerprint: 4f1d08c277ab3e9061d5f0a892bc5e17, date: 2026-11-27, signatory: Claire Martin}
+        signed: {fingerprint: 4f1d08c277ab3e9061d5f0a892bc5e17, date: "2026-11-27", signatory: Claire Martin}
 hosts:
   description: The contract of every server by its name in the inventory.
   returned: when the whole inventory is valid

@@ -107,7 +107,7 @@ handed:
   returned: when letters are handed over
   type: dict
   sample:
-    gaec_du_moulin: [{by: post, "on": 2026-11-27, to: "GAEC du Moulin, 60190 AVRIGNY", products: [general]}]
+    gaec_du_moulin: [{by: post, "on": "2026-11-27", to: "GAEC du Moulin, 60190 AVRIGNY", products: [general]}]
 failures:
   description: For each client of which something could not be made or sent, the reasons.
   returned: always
