@@ -12,7 +12,6 @@ from ..plugin_utils.ansible_adapter import CoreAction, Variables, documents_fold
 from ..plugin_utils.clock import local
 from ..plugin_utils.contract.model import ClientContract, HostContract, contracts_of
 from ..plugin_utils.documents import annexes, letters, mail
-from ..plugin_utils.errors import ProSecoursError
 from ..plugin_utils.files import alone
 from ..plugin_utils.wording import one_of
 
@@ -40,7 +39,7 @@ class ActionModule(CoreAction):
         with nullcontext() if check else alone(folder, "Set prosecours_documents_dir to another place"):
             printed = [annexes.plan(client, hosts, folder, provider) for client in clients.values()]
             diff = [one for each in printed for one in annexes.diff(each)]
-            failures = {} if check else _write(printed)
+            failures = {} if check else annexes.apply(printed)
             due, waiting, unknown = letters.plan(
                 clients, hosts, folder, said, {**provider, "address": arguments["sender"]}, today
             )
@@ -61,18 +60,6 @@ class ActionModule(CoreAction):
         if not check:
             result["journal"] = {"clients": _journal(printed, handed)}
         return result
-
-
-def _write(printed: Sequence[annexes.Printed]) -> dict[str, list[str]]:
-    """Write what is due of each client; a sentence for each that failed."""
-    failures: dict[str, list[str]] = {}
-    for one in printed:
-        try:
-            for sheet in one.due:
-                sheet.write()
-        except ProSecoursError as error:
-            failures[one.client] = [str(error)]
-    return failures
 
 
 def _table(

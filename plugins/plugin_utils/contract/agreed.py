@@ -147,7 +147,10 @@ def terms(agreed: Agreed) -> dict[str, str]:
     found["Contact principal"] = person(agreed.contacts.main)
     found["Suppléant"] = person(agreed.contacts.substitute)
     for server in agreed.servers:
-        found |= {f"{server.host}, {name}": value for name, value in _terms(server)}
+        for name, value in _terms(server):
+            term = f"{server.host}, {name}"
+            # Two boxes that the inventory added may be printed alike: neither hides the other.
+            found[term] = f"{found[term]}; {value}" if term in found else value
     return found
 
 

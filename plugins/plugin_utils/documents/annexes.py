@@ -6,7 +6,7 @@ the data make the page: a second run finds everything there, and what was printe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from ..contract import agreed, catalogue, form
 from ..contract.agreed import Agreed, Server
 from ..contract.model import ClientContract, HostContract
 from ..contract.signed import Standing, kept_in, standing
-from ..files import safe_name, write_whole
+from ..files import CannotWrite, safe_name, write_whole
 from .french import number
-from .render import pdf, render
+from .render import DocumentError, pdf, render
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,18 @@ def plan(
         found,
         client.paper.signed is not None,
     )
+
+
+def apply(printed: Sequence[Printed]) -> dict[str, list[str]]:
+    """Write what is due of each client; client -> the sentence for which its own is not whole."""
+    failures: dict[str, list[str]] = {}
+    for one in printed:
+        try:
+            for sheet in one.due:
+                sheet.write()
+        except (CannotWrite, DocumentError) as error:
+            failures[one.client] = [str(error)]
+    return failures
 
 
 def diff(printed: Printed) -> Iterator[dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,17 @@ def test_a_server_more_is_a_term_more(inventory: Inventory) -> None:
     ]
     assert [str(one) for one in agreed.differences(of(inventory), before)] == [
         r"moulin-new, bureautique E:\Plans: ☑ → ☐"
+    ]
+
+
+def test_boxes_that_are_printed_alike_do_not_hide_each_other(inventory: Inventory) -> None:
+    now = of(inventory)
+    boxes = [agreed.Box(name, "autre", (f"D:\\{name}",)) for name in ("x", "y")]
+    both, one = (
+        replace(now, servers=(replace(now.servers[0], boxes=tuple(some)),)) for some in (boxes, boxes[1:])
+    )
+    assert [str(each) for each in agreed.differences(both, one)] == [
+        "moulin-sql, autre: ☑ D:\\x; ☑ D:\\y → ☑ D:\\y"
     ]
 
 

@@ -178,6 +178,16 @@ def test_a_second_run_finds_nothing_to_do(tmp_path: Path) -> None:
     assert [paper.path.suffix for paper in annexes.plan(*of_client(), tmp_path, {}).due] == [".html"]
 
 
+def test_a_client_whose_files_cannot_be_written_stops_no_other(tmp_path: Path) -> None:
+    client, hosts = of_client()
+    (tmp_path / "bad").write_text("no folder", "utf-8")
+    both = [replace(client, id=name) for name in ("bad", "good")]
+    (told,) = annexes.apply([annexes.plan(one, hosts, tmp_path, {}) for one in both])["bad"]
+    assert "cannot be written: " in told
+    assert len(list((tmp_path / "good").iterdir())) == 3
+    assert [len(annexes.plan(one, hosts, tmp_path, {}).due) for one in both] == [2, 0]
+
+
 def test_the_amendment_says_what_changes_and_what_it_replaces(tmp_path: Path) -> None:
     client, hosts = of_client()
     for paper in annexes.plan(client, hosts, tmp_path, {}).due:
