@@ -318,17 +318,23 @@ def diff(planned: Delivered) -> list[dict[str, str]]:
 def apply(letters: Sequence[Letter], folder: Path, server: mail.Server | None, today: date) -> Delivered:
     """Write the file to print, send the mails in one go, then note for each client what it was handed over.
 
-    A failure is a sentence of its client; the others' letters go on. Raises CannotWrite or DocumentError
-    when the file of letters cannot be made: nothing is handed over then.
+    A failure is a sentence of its client, and what failed stays due; the others' letters go on.
     """
     by_post = [one for one in letters if POST in one.ways]
     file = file_of(folder, today) if by_post else None
+    unprinted: dict[str, list[str]] = {}
     if file:
-        write_whole(file, pdf_of_all([one.html for one in by_post]))
+        try:
+            write_whole(file, pdf_of_all([one.html for one in by_post]))
+        except (CannotWrite, DocumentError) as error:
+            unprinted, file = {one.client: [str(error)] for one in by_post}, None
     sent, failures = _send([one for one in letters if MAIL in one.ways], folder, server, today)
+    for client, told in unprinted.items():
+        failures.setdefault(client, []).extend(told)
     done: dict[str, Sequence[Handed]] = {}
     for one in letters:
-        own = _handed(one, [way for way in one.ways if way == POST or one.client in sent], today)
+        done_by = {POST: file is not None, MAIL: one.client in sent}
+        own = _handed(one, [way for way in one.ways if done_by[way]], today)
         if not own:
             continue
         done[one.client] = own

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pypdf
 import pytest
@@ -19,7 +19,11 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model i
     PostalAddress,
 )
 from ansible_collections.prosecours.backup.plugins.plugin_utils.documents import letters, mail
-from ansible_collections.prosecours.backup.plugins.plugin_utils.documents.render import pdf, pdf_of_all
+from ansible_collections.prosecours.backup.plugins.plugin_utils.documents.render import (
+    DocumentError,
+    pdf,
+    pdf_of_all,
+)
 from unit.contract import contracts
 
 from .pages import Page
@@ -213,6 +217,18 @@ def test_one_without_an_address_stops_no_other(tmp_path: Path) -> None:
     # What was printed in the morning stays when another is due in the afternoon.
     more, _, _ = plan(tmp_path, client("b"))
     assert letters.apply(more, tmp_path, None, TODAY).file == tmp_path / "lettres-2026-11-27-2.pdf"
+
+
+def test_letters_that_cannot_be_printed_stay_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(_pages: Sequence[str]) -> NoReturn:
+        raise DocumentError("No PDF can be made", "Install Pango")
+
+    monkeypatch.setattr(letters, "pdf_of_all", no_room)
+    made, _, _ = plan(tmp_path, client("a"), client("b"))
+    done = letters.apply(made, tmp_path, None, TODAY)
+    told = ["No PDF can be made. Install Pango."]
+    assert done == letters.Delivered(None, {}, {"a": told, "b": told})
+    assert [one.client for one in plan(tmp_path, client("a"), client("b")).letters] == ["a", "b"]
 
 
 def test_who_received_what_and_when_is_kept(tmp_path: Path) -> None:
