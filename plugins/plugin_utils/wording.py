@@ -9,9 +9,11 @@ Sizes are decimal: 1 GB is 10⁹ bytes, the contract's "Go" (Annexe 1). Explorer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from difflib import get_close_matches
+from typing import Any
 
 from .clock import local
 from .libraries import from_pypi
@@ -66,6 +68,19 @@ def as_sentence(text: str) -> str:
 def ended(text: str) -> str:
     """With a full stop, unless it has an end of its own."""
     return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def typographic(data: Any) -> Any:
+    """JSON types, their French texts as print has them: apostrophes, and no line that begins with a colon."""
+    if isinstance(data, dict):
+        return {name: typographic(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [typographic(value) for value in data]
+    if isinstance(data, str):
+        return re.sub(r" (?=[:;])", "\N{NO-BREAK SPACE}", data).replace(
+            "'", "\N{RIGHT SINGLE QUOTATION MARK}"
+        )
+    return data
 
 
 def plural(number: int, one: str, many: str = "") -> str:

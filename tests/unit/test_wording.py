@@ -97,3 +97,10 @@ def test_the_name_that_was_meant(name: str, meant: str | None) -> None:
     assert wording.nearest(name, ["moulin", "lac"]) == meant
     remedy = f'Did you mean "{meant}"?' if meant else "Write one of: moulin, lac"
     assert wording.one_of(name, ["moulin", "lac"]) == remedy
+
+
+def test_french_texts_are_printed_as_print_has_them() -> None:
+    """In lists and tables too; what is no text stays what it is."""
+    assert wording.typographic({"l'un": ["l'Internet : débit ; délai", 3, None, "D:\\x"]}) == {
+        "l'un": ["l’Internet\N{NO-BREAK SPACE}: débit\N{NO-BREAK SPACE}; délai", 3, None, "D:\\x"]
+    }

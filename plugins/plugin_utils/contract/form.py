@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from ...module_utils.maintenance import shape
+from ..wording import typographic
 
 
 @dataclass(frozen=True)
@@ -101,5 +101,4 @@ class PrintedForm:
 def printed_form() -> PrintedForm:
     """The form of the contract."""
     text = Path(__file__).with_name("form.yml").read_text(encoding="utf-8")
-    # No line begins with a colon or a semicolon.
-    return shape.read(PrintedForm, yaml.safe_load(re.sub(r" (?=[:;])", "\N{NO-BREAK SPACE}", text)))
+    return shape.read(PrintedForm, typographic(yaml.safe_load(text)))

@@ -23,7 +23,7 @@ from ..contract import catalogue
 from ..contract.model import ClientContract, Contact, HostContract, PostalAddress
 from ..errors import ProSecoursError
 from ..files import CannotWrite, write_whole
-from ..wording import one_of
+from ..wording import one_of, typographic
 from . import mail
 from .render import DocumentError, pdf, pdf_of_all, render
 
@@ -104,7 +104,7 @@ def instructions(path: str | Path = "") -> Instructions:
     file = Path(path).expanduser() if path else Path(__file__).with_name("instructions.yml")
     remedy = "Write it in the shape of plugins/plugin_utils/documents/instructions.yml"
     try:
-        found = shape.read(Instructions, yaml.safe_load(file.read_text("utf-8")))
+        found = shape.read(Instructions, typographic(yaml.safe_load(file.read_text("utf-8"))))
     except OSError as error:
         raise LetterError(
             f"The instructions {file} cannot be read: {error.strerror}", "See prosecours_instructions_file"
