@@ -57,12 +57,14 @@ class ActionModule(RepositoryAction):
 def _kept(
     reports: Mapping[str, Maintained], judged: Mapping[str, tuple[str, str]]
 ) -> dict[str, dict[str, Any]]:
-    """For the journal, of each client: how many versions went, and which a technician released or rejected,
-    who and why (C10); `judged` tells both of each verdict."""
+    """For the journal, of each client: how many versions went, whose repositories were dropped, and which
+    versions a technician released or rejected, who and why (C10); `judged` tells both of each verdict."""
     kept: dict[str, dict[str, Any]] = {}
     for client, report in reports.items():
         if report.removed:
             kept[client] = {"versions_removed": len(report.removed)}
+        if report.dropped:
+            kept.setdefault(client, {})["repositories_dropped"] = list(report.dropped)
         for verdict, (by, why) in judged.items():
             if names := [name[:8] for name in getattr(report, verdict)]:
                 kept.setdefault(client, {})[verdict] = {"versions": names, "by": by, "why": why}

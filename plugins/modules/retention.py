@@ -26,6 +26,10 @@ description:
   - >-
     Everything happens on the repository host, with the Linux restic, as the owner of each repository. The
     clients' servers and their credentials take no part.
+  - >-
+    The repository of a server that has left the inventory is dropped, with its login, when its last snapshot
+    arrived longer ago than anything is promised, and the server was found missing on as many days. Each run
+    tells the day before it comes, in RV(clients), and check mode what would go.
   - A client that fails does not stop the others. A run that was killed is finished by the next one.
 options:
   patience:
@@ -52,6 +56,10 @@ options:
     description: At most this many MB of each server, too.
     type: int
     default: 500
+  config:
+    description: The folder with passwords and certificates, one folder for each client.
+    type: str
+    default: /etc/prosecours
   reserve_megabytes:
     description: >-
       So many MB of the disk of O(data) are held back. When no more than that is left, all clients there are
@@ -142,6 +150,9 @@ clients:
       losses: {}
       released: []
       rejected: []
+      retired:
+        moulin-old: {last: "2026-02-27T21:20:02+00:00", goes_on: "2026-03-22", held: []}
+      dropped: []
       pruned: true
       check:
         at: "2026-03-05T06:31:10+00:00"
@@ -242,9 +253,10 @@ def main() -> None:
         module.check_mode,
         None if module.check_mode else progress(Path(settings.state_folder)),
     )
-    for client, sentences in outcome.worries.items():
-        for sentence in sentences:
-            module.warn(printable(f"{client}: {sentence}"))
+    for told in (outcome.notes, outcome.worries):
+        for client, sentences in told.items():
+            for sentence in sentences:
+                module.warn(printable(f"{client}: {sentence}"))
     diffs = [report.pop("diff") for report in outcome.reports.values()]
     changed = [report.pop("changed") for report in outcome.reports.values()]
     result = {

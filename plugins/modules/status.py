@@ -77,6 +77,8 @@ clients:
           - {date: "2026-03-05", newest: 81234567890, stored: 90123456789, subscribed_gb: 200}
       set_aside: []
       losses: {}
+      retired:
+        moulin-old: {last: "2026-02-27T21:20:02+00:00", goes_on: "2026-03-22", held: []}
       locks:
         - {host: moulin-srv1, since: "2026-03-05T07:10:00+00:00", stale: false}
       retention: {at: "2026-03-05T06:31:10+00:00", failure: null}

@@ -24,7 +24,7 @@ def main() -> int:
         return 2
     given = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     clients = [Client(**one) for one in given["clients"]]
-    passwords = Path(given["config"])
+    passwords = Path(given["settings"]["config"])
 
     def password_of(client: str, server: str) -> str:
         return (passwords / client / "encryption-passwords" / server).read_text("utf-8").rstrip("\n")

@@ -34,6 +34,8 @@ ADDED_TO = ("data/", "index/", LOCKS, "snapshots/")
 WRITTEN_ONCE = ("config", "data/*", "index/*", "keys/*", "snapshots/*")
 KEY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
 KEPT = timedelta(days=30)
+MOST = 1000
+"""Objects in one request, S3's own limit."""
 REGION = "us-east-1"  # what S3 servers without regions expect
 
 
@@ -244,6 +246,19 @@ class Bucket:
             if versions[-1].marker and versions[-1].at < now - KEPT:
                 for one in versions:
                     self._remove(one)
+
+    def drop(self) -> None:
+        """As of a folder: every version of every object, a thousand in a request."""
+        doomed = [{"Key": self.place.prefix + one.key, "VersionId": one.id} for one in self.versions()]
+        for first in range(0, len(doomed), MOST):
+            with self._said():
+                done = self._s3.delete_objects(
+                    Bucket=self.place.bucket,
+                    Delete={"Objects": doomed[first : first + MOST], "Quiet": True},
+                )
+            if left := done.get("Errors"):
+                problem = f"{len(left)} objects could not be deleted, as {left[0].get('Key')}"
+                raise BucketError(self.location, f"{problem} ({left[0].get('Code')})", SEE)
 
     def _remove(self, one: Version) -> None:
         with self._said():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -11,18 +11,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from . import reserve
+from . import reserve, retired
 from .bucket import Bucket, ClientBucket
 from .client import Order, run
 from .drill import Size
 from .errors import ProSecoursError, sentence
 from .gate import Gate
-from .model import LastCheck, LastDrill, Maintained, Worries
+from .model import LastCheck, LastDrill, Maintained, Retired, Worries
 from .repository import NotARepository, Repository
-from .retention import Rules
+from .retention import Rules, day_of
+from .retired import Sighting
 from .shape import as_json, read
 from .state import REJECTED, RELEASED, Busy, State
-from .storage import Door, Folder, Storage
+from .storage import GOING, Door, Folder, Storage, Whole, sweep
 from .subscription import Plan, account, fence, refusal, told
 from .volume import Counted, Day
 
@@ -69,15 +70,17 @@ class Settings:
     reject: tuple[str, ...] = ()
     reject_by: str = ""
     reject_why: str = ""
+    config: str = "/etc/prosecours"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """client -> report, client -> what a technician should look at, client -> sentence of its failure, and
-    those who have not sent anything yet."""
+    """client -> report, client -> what a technician should look at, client -> what he should know, client ->
+    sentence of its failure, and those who have not sent anything yet."""
 
     reports: dict[str, dict[str, Any]]
     worries: dict[str, list[str]]
+    notes: dict[str, list[str]]
     failures: dict[str, str]
     empty: tuple[str, ...]
 
@@ -102,6 +105,7 @@ def maintain(
     """
     reports: dict[str, dict[str, Any]] = {}
     looks: dict[str, list[str]] = {}
+    told: dict[str, list[str]] = {}
     failures: dict[str, str] = {}
     empty: list[str] = []
 
@@ -116,6 +120,7 @@ def maintain(
         if report:
             maintained = read(Maintained, report)
             reports[client.client], looks[client.client] = report, worries(maintained)
+            told[client.client] = notes(maintained)
             said.append(_said(maintained))
         elif not failed:
             empty.append(client.client)
@@ -138,6 +143,7 @@ def maintain(
     return Outcome(
         dict(sorted(reports.items())),
         dict(sorted(looks.items())),
+        dict(sorted(told.items())),
         dict(sorted(failures.items())),
         tuple(sorted(empty)),
     )
@@ -171,6 +177,8 @@ def _maintain(
     failed: list[str] = []
     counted: dict[str, Counted | None] = {}
     asked = _asked(client, settings)
+    if not check:
+        _returned(client, settings)
     for server in sorted(client.servers, key=lambda server: (_last_of(client, server, settings), server)):
         state, counted[server] = state_of(client, settings, server), None
         try:
@@ -195,18 +203,26 @@ def _maintain(
         door, state = door_of(client), state_of(client, settings)
         now = datetime.now(UTC)
         planned, history = account(door, state, client.subscribed_gb, counted, now, check)
-        report = together(client, parts, planned, history)
+        left = retired_of(client, settings, now)
+        gone, not_gone = _dropped(client, settings, left, now, check)
+        report = together(client, parts, planned, history, left, gone)
         if not check:
             state.keep_report(report, now)
     except (ProSecoursError, OSError) as error:
         return None, [*failed, sentence(error)]
-    return report, failed
+    return report, [*failed, *not_gone]
 
 
 def together(
-    client: Client, parts: Mapping[str, dict[str, Any]], planned: Plan, history: tuple[Day, ...]
+    client: Client,
+    parts: Mapping[str, dict[str, Any]],
+    planned: Plan,
+    history: tuple[Day, ...],
+    left: Mapping[str, Retired],
+    dropped: Sequence[str],
 ) -> dict[str, Any]:
-    """The report of a client from those of its servers."""
+    """The report of a client from those of its servers; `left`: servers that are in the contract no more, of
+    which some are `dropped`."""
     ordered = dict(sorted(parts.items()))
     title = f"{client.client}: snapshots"
     diffs = [part["diff"] for part in ordered.values()]
@@ -215,7 +231,7 @@ def together(
     found = last_check({server: read(LastCheck, one) for server, one in checks.items()})
     drilled = last_drill(drills)
     return {
-        "changed": planned.moves or any(part["changed"] for part in ordered.values()),
+        "changed": planned.moves or bool(dropped) or any(part["changed"] for part in ordered.values()),
         "client": client.client,
         "promise": {
             "kept": all(part["promise"]["kept"] for part in ordered.values()),
@@ -228,6 +244,8 @@ def together(
         },
         "losses": {name: texts for part in ordered.values() for name, texts in part["losses"].items()},
         "rubbish": [f"{server}: {text}" for server, part in ordered.items() for text in part["rubbish"]],
+        "retired": {name: as_json(one) for name, one in left.items() if name not in dropped},
+        "dropped": list(dropped),
         "pruned": any(part["pruned"] for part in ordered.values()),
         "check": found
         and {**as_json(found), "read_bytes": sum(one["read_bytes"] for one in checks.values())},
@@ -237,6 +255,7 @@ def together(
             "before_header": title,
             "after_header": title,
             "before": "".join(one["before"] for one in diffs)
+            + "".join(f"repository of {name}, which is in the contract no more\n" for name in dropped)
             + refusal(planned.was_closed)
             + fence(planned.was_fenced),
             "after": "".join(one["after"] for one in diffs) + refusal(planned.after.over),
@@ -367,21 +386,88 @@ def door_of(client: Client) -> Door:
     return Gate(top, tuple(path for path in top.iterdir() if path.is_dir()) if top.is_dir() else ())
 
 
-def retired(client: Client) -> dict[str, datetime | None]:
-    """The servers that are in the contract no more and whose repositories are still here -> when their last
-    snapshot arrived. Raises BucketError, OSError."""
+def _left(client: Client, sightings: Mapping[str, Sighting]) -> dict[str, Whole]:
+    """The servers that are in the contract no more -> their repositories that are still here, also what is
+    left of one. Raises BucketError, OSError."""
+    going = {name for name, one in sightings.items() if one.going}
+    places: dict[str, Whole]
     if client.bucket:
         whole = ClientBucket(**client.bucket)
-        places: dict[str, Storage] = {name: whole.repository(name) for name in whole.servers()}
+        places = {name: whole.repository(name) for name in {*whole.servers(), *going}}
     else:
         top = Path(client.top)
-        folders = sorted(top.iterdir()) if top.is_dir() else []
-        places = {path.name: Folder(path) for path in folders if (path / "config").is_file()}
+        folders = top.iterdir() if top.is_dir() else ()
+        here = {one.name for one in folders if (one / "config").is_file()}
+        places = {name: Folder(top / name) for name in {*here, *going} if not name.startswith(GOING)}
+    # Neither by its name nor by where it is may it be one of a server that is in the contract.
     return {
-        name: max(place.arrivals().values(), default=None)
-        for name, place in places.items()
-        if name not in client.servers
+        name: place
+        for name, place in sorted(places.items())
+        if name not in client.servers and place.location not in client.servers.values()
     }
+
+
+def retired_of(client: Client, settings: Settings, now: datetime) -> dict[str, Retired]:
+    """The servers that are in the contract no more, and what becomes of each one's repository.
+
+    Raises ProSecoursError, OSError.
+    """
+    before = state_of(client, settings).sightings()
+    places = _left(client, before)
+    span = Rules(client.daily, client.weekly).span
+    return {
+        name: retired.judge(
+            None if sighting.going else max(places[name].arrivals().values(), default=None),
+            state_of(client, settings, name).report(),
+            sighting,
+            span,
+        )
+        for name, sighting in retired.seen(places, before, day_of(now)).items()
+    }
+
+
+def _returned(client: Client, settings: Settings) -> None:
+    """Whoever is back is missing no more, also where nothing else can be done for the client."""
+    with contextlib.suppress(ProSecoursError, OSError):
+        state = state_of(client, settings)
+        before = state.sightings()
+        state.keep_sightings({name: one for name, one in before.items() if name not in client.servers})
+
+
+def _dropped(
+    client: Client, settings: Settings, left: Mapping[str, Retired], now: datetime, check: bool
+) -> tuple[list[str], list[str]]:
+    """The servers whose repositories went, or would; and the sentences of those that should and did not.
+
+    What is seen and what is begun is remembered first. Nobody comes here where no server of the client
+    could be maintained: then no day counts, and nothing goes. Raises Busy, Unreadable, Unwritable, OSError.
+    """
+    state, today = state_of(client, settings), day_of(now)
+    doomed = [name for name, one in left.items() if retired.due(one, today)]
+    if check:
+        return doomed, []
+    gone: list[str] = []
+    failed: list[str] = []
+    with state.locked():
+        before = state.sightings()
+        places = _left(client, before)
+        sightings = retired.seen(left, before, today)
+        for name in doomed:
+            sightings[name] = replace(sightings[name], going=True)
+        state.keep_sightings(sightings)
+        if not client.bucket:
+            sweep(Path(client.top))
+        config = Path(settings.config, client.client)
+        for name in doomed:
+            try:
+                retired.drop(name, places[name], state_of(client, settings, name).folder, config)
+            except (ProSecoursError, OSError) as error:
+                failed.append(f"{name}: {sentence(error)}")
+                continue
+            gone.append(name)
+            del sightings[name]
+            state.keep_sightings(sightings)
+    return gone, failed
 
 
 def worries(found: Worries) -> list[str]:
@@ -410,9 +496,16 @@ def worries(found: Worries) -> list[str]:
             sentences.append(f"{text}: {'; '.join(one.problems)}")
     if found.drill:
         sentences += [f"in the restore drill {text}: look at it" for text in found.drill.doubts]
-    return sentences
+    return [*sentences, *retired.held(found.retired)]
+
+
+def notes(found: Maintained) -> list[str]:
+    """What a technician should know, a sentence each; nothing has to be done."""
+    went = [f"{name} is in the contract no more: its repository was dropped" for name in found.dropped]
+    return [*went, *retired.announced(found.retired)]
 
 
 def _said(report: Maintained) -> str:
     kept = sum(server.versions for server in report.servers.values())
-    return "; ".join([f"{kept} versions, {len(report.removed)} removed", *worries(report)])
+    said = [f"{kept} versions, {len(report.removed)} removed", *notes(report), *worries(report)]
+    return "; ".join(said)

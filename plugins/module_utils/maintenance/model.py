@@ -113,6 +113,19 @@ class LastDrill:
 
 
 @dataclass(frozen=True)
+class Retired:
+    """A repository of which no server sends any more. It counts for nothing, and is kept until nothing that
+    lies in it is promised."""
+
+    last: datetime | None
+    """When its last snapshot arrived; None: there is none."""
+    goes_on: date | None
+    """The day on which the maintenance drops it; None: not before somebody has looked."""
+    held: tuple[str, ...] = ()
+    """Ids of its versions about which a technician has to decide first."""
+
+
+@dataclass(frozen=True)
 class Worries:
     """What a status and the report of a maintenance have in common: all that somebody may have to look at."""
 
@@ -128,6 +141,8 @@ class Worries:
     drill: LastDrill | None
     unmeasured: tuple[str, ...] = field(default=(), kw_only=True)
     """Ids of versions that could not be measured within what a run may take: nothing is removed."""
+    retired: Mapping[str, Retired] = field(default_factory=dict, kw_only=True)
+    """Servers that are in the contract no more, and whose repositories are still there."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +153,8 @@ class Maintained(Worries):
     removed: tuple[str, ...]
     released: tuple[str, ...]
     rejected: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    """Servers whose repositories went, all of them."""
 
 
 @dataclass(frozen=True)
@@ -169,16 +186,6 @@ class LastReport:
 
 
 @dataclass(frozen=True)
-class Retired:
-    """A repository of which no server sends any more. It counts for nothing, and is kept."""
-
-    last: datetime | None
-    """When its last snapshot arrived; None: there is none."""
-    over: bool
-    """That is longer ago than anything that was promised."""
-
-
-@dataclass(frozen=True)
 class Status(Worries):
     """One client, as its repository and what was remembered of it say at one moment."""
 
@@ -190,7 +197,5 @@ class Status(Worries):
     volume: VolumeWithDays
     locks: tuple[HeldLock, ...]
     retention: LastRetention
-    retired: Mapping[str, Retired] = field(default_factory=dict)
-    """Servers that are in the contract no more, and whose repositories are still there."""
     dumps: Mapping[str, tuple[Dumps, ...]] = field(default_factory=dict)
     """Server -> its folders of dumps in its newest complete version."""

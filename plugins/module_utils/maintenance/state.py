@@ -22,6 +22,7 @@ from .errors import ProSecoursError
 from .files import write_whole
 from .model import Backup, LastReport
 from .retention import Snapshot
+from .retired import Sighting
 from .shape import NotOfShape, read
 from .sudden_loss import Measure
 from .volume import Day, Usage, Use
@@ -221,6 +222,17 @@ class State:
         self._store("retention.json", {"at": now.isoformat(timespec="seconds"), **report})
         with _writing(self.folder / "failure.json"):
             (self.folder / "failure.json").unlink(missing_ok=True)
+
+    def sightings(self) -> dict[str, Sighting]:
+        """Of servers that have left the inventory, by name."""
+        return {
+            name: Sighting(**{**entry, "on": date.fromisoformat(entry["on"])})
+            for name, entry in self._load("retired.json", {}).items()
+        }
+
+    def keep_sightings(self, sightings: dict[str, Sighting]) -> None:
+        if sightings != self.sightings():
+            self._store("retired.json", {name: asdict(one) for name, one in sightings.items()})
 
     def checked(self) -> Checked | None:
         """All about the checks of the repository; None: there was none."""

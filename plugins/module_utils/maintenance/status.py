@@ -25,7 +25,7 @@ from .fleet import (
     last_drill,
     order_of,
     repository_of,
-    retired,
+    retired_of,
     state_of,
     worries,
 )
@@ -38,14 +38,13 @@ from .model import (
     LastDrill,
     LastRetention,
     Promise,
-    Retired,
     ServerStatus,
     Status,
     Versions,
     VolumeWithDays,
 )
 from .repository import NotARepository, Repository
-from .retention import Rules, counts, day_of
+from .retention import counts, day_of
 from .state import State
 from .volume import Day, Volume, figures
 
@@ -75,7 +74,7 @@ def statuses(
                 failed.append(f"{server}: {sentence(error)}")
         try:
             if parts:
-                found[client.client] = status(client, parts, state_of(client, settings), now)
+                found[client.client] = status(client, parts, settings, now)
         except (ProSecoursError, OSError) as error:
             failed.append(sentence(error))
         if failed:
@@ -148,14 +147,14 @@ def part(order: Order, repository: Repository, state: State, now: datetime) -> P
     )
 
 
-def status(client: Client, parts: Mapping[str, Part], state: State, now: datetime) -> Status:
+def status(client: Client, parts: Mapping[str, Part], settings: Settings, now: datetime) -> Status:
     """Of a client, from its servers and what is remembered of all. Raises ProSecoursError, OSError."""
+    state = state_of(client, settings)
     ordered = dict(sorted(parts.items()))
     # There is nothing to maintain of a server that has not sent anything yet.
     ends = [one.retention.at for one in ordered.values() if one.server.history]
     failures = [f"{name}: {one.retention.failure}" for name, one in ordered.items() if one.retention.failure]
     broken = tuple(text for one in ordered.values() for text in one.promise.problems)
-    span = Rules(client.daily, client.weekly).span
     return Status(
         client=client.client,
         reference=client.reference,
@@ -174,10 +173,7 @@ def status(client: Client, parts: Mapping[str, Part], state: State, now: datetim
         rubbish=tuple(f"{name}: {text}" for name, one in ordered.items() for text in one.rubbish),
         unmeasured=tuple(name for one in ordered.values() for name in one.unmeasured),
         drill=last_drill({name: one.drill for name, one in ordered.items() if one.drill}),
-        retired={
-            name: Retired(last, last is None or last < now - timedelta(days=span))
-            for name, last in retired(client).items()
-        },
+        retired=retired_of(client, settings, now),
         dumps={name: one.dumps for name, one in ordered.items() if one.dumps},
     )
 
@@ -204,10 +200,6 @@ def _silent(found: Status) -> Iterator[str]:
             yield f"{host} has no complete backup yet"
         elif found.at - server.last > LATE:
             yield f"the last complete backup of {host} is of {day_of(server.last)}"
-    for name, left in found.retired.items():
-        if left.over:
-            since = f", and its last backup is of {day_of(left.last)}" if left.last else ""
-            yield f"{name} is in the contract no more{since}: what is left of it can be removed"
     if found.retention.failure:
         yield f"the last maintenance failed: {found.retention.failure}"
 

@@ -18,16 +18,23 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, TypedDict
 
 from .errors import ProSecoursError
+from .files import sync_folder
 from .gate import Gate
 
 NAME = re.compile(r"[0-9a-f]{64}")
 WRITE = """
 umask 077; set -e; mkdir -p -- "${1%/*}"
 trap 'rm -f -- "$1-tmp-$$"' EXIT
-cat >"$1-tmp-$$"; sync -- "$1-tmp-$$"; chmod 400 -- "$1-tmp-$$"; mv -- "$1-tmp-$$" "$1"; sync -- "${1%/*}"
+cat >"$1-tmp-$$"; sync -- "$1-tmp-$$"; chmod "${2:-400}" -- "$1-tmp-$$"
+mv -- "$1-tmp-$$" "$1"; sync -- "${1%/*}"
 """
-"""For a shell: a file from its standard input, whole or not at all, also when the machine goes down."""
+"""For a shell: a file from its standard input, whole or not at all, also when the machine goes down; with
+the mode that is given, 400 without one."""
 REMOVE = 'rm -f -- "$1"'
+EMPTY = 'set -e; chmod -R u+rwX -- "$1"; find "$1" -xdev -mindepth 1 -delete'
+"""Likewise: all that is in a folder. Nothing follows a link."""
+GOING = ".going-"
+"""Begins the name of what is being dropped; no login has one."""
 
 
 class Unusable(ProSecoursError):
@@ -116,6 +123,13 @@ class Storage(Protocol):
 
     def forget(self, now: datetime) -> None:
         """Let go of what was deleted long ago and is still kept."""
+
+
+class Whole(Storage, Protocol):
+    """A place itself, no view of it."""
+
+    def drop(self) -> None:
+        """All of it, for ever. May be killed at any point, and called again."""
 
 
 @dataclass(frozen=True)
@@ -222,17 +236,7 @@ class Folder:
     def _as_owner(self, script: str, kind: str, name: str, given: bytes = b"") -> None:
         """The folder belongs to the user of the server in front: root changes nothing in it."""
         path = self.path.joinpath(*_parts(kind, name))
-        done = subprocess.run(
-            ["sh", "-c", script, "sh", str(path)],
-            input=given,
-            capture_output=True,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
-            check=False,
-            **self.process(),
-        )
-        if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise OSError(0, said[-1] if said else "it was not written", str(path))
+        shell(script, str(path.absolute()), who=self.process(), given=given)
 
     def stored_bytes(self) -> int:
         total = 0
@@ -249,6 +253,58 @@ class Folder:
 
     def forget(self, now: datetime) -> None:
         """Nothing is kept."""
+
+    def drop(self) -> None:
+        """In one step it is no repository any more, in a second one it is not there."""
+        top = self.path.parent
+        sweep(top)
+        if self.path.is_dir():
+            with _writable(top):
+                self.path.rename(top / f"{GOING}{self.path.name}")
+            sync_folder(top)
+            sweep(top)
+
+
+def sweep(top: Path) -> None:
+    """Whatever is left in a client's folder of repositories that are being dropped. Raises OSError.
+
+    What is inside of one belongs to the user of the server in front, and is removed as him.
+    """
+    for folder in sorted(top.glob(f"{GOING}*")):
+        owner = folder.lstat()
+        himself: As = {}
+        if os.geteuid() == 0 and owner.st_uid != 0:
+            himself = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+        shell(EMPTY, str(folder), who=himself)
+        with _writable(top):
+            folder.rmdir()
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Its owner may write there, although the gate is closed."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    folder.chmod(mode | stat.S_IWUSR)
+    try:
+        yield
+    finally:
+        folder.chmod(mode)
+
+
+def shell(script: str, *arguments: str, who: As, given: bytes = b"") -> None:
+    """Run one of the scripts above, `given` on its standard input. Raises OSError with its last words."""
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *arguments],
+        input=given,
+        cwd="/",
+        capture_output=True,
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+        check=False,
+        **who,
+    )
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise OSError(0, said[-1] if said else "it failed", arguments[0])
 
 
 def _parts(kind: str, name: str) -> tuple[str, ...]:

@@ -395,6 +395,11 @@ def _held_back(client: ClientFacts, status: Status) -> Iterator[Finding]:
         yield make(client, "forged_time", detail=snapshot[:8], id=snapshot[:8])
     for snapshot, problems in status.losses.items():
         yield make(client, "sudden_loss", detail=snapshot[:8], id=snapshot[:8], problems=_problems(problems))
+    for name, one in status.retired.items():
+        fate = ("stays: versions in it wait for a judgement", "reste : des versions y attendent un jugement")
+        if one.goes_on:
+            fate = (f"goes on {one.goes_on}", f"sera supprimé le {_french(one.goes_on)}")
+        yield make(client, "retired", detail=name, server=name, fate=fate)
     for lock in status.locks:
         if lock.stale:
             holder = lock.host or "?"

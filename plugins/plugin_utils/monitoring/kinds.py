@@ -329,6 +329,13 @@ _ROWS = (
         " rejeter (prosecours_retention_reject)",
     ),
     Kind(
+        "retired", REPOSITORY, NOTICE, "C7",
+        "{server} is in the contract of {client} no more; its repository {fate}",
+        "Nothing to do if that is meant; else put the server back into the inventory under its old name",
+        "Le serveur {server} n'est plus au contrat de {client} ; son dépôt {fate}",
+        "Rien à faire si c'est voulu ; sinon, remettre le serveur dans l'inventaire sous son ancien nom",
+    ),
+    Kind(
         "stale_dumps", REPOSITORY, WARNING, "C13",
         "{path} of {host} had {newest} when it was backed up at {at}: the client's own main backup (VI.2) has"
         " stopped, or writes elsewhere",

@@ -15,6 +15,7 @@ from ...module_utils.maintenance import shape
 from ...module_utils.maintenance.model import LastCheck, LastDrill, Status
 from ...module_utils.maintenance.printable import printable
 from ...module_utils.maintenance.retention import PARIS
+from ...module_utils.maintenance.retired import announced
 
 Row = tuple[str, ...]
 HEAD: Row = ("client", "server", "last backup", "versions", "promise", "volume", "check", "drill")
@@ -106,7 +107,19 @@ def table(report: Statuses) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
     looks = [printable(f"{client}: {sentence}") for client, sentence in _looks(report)]
-    return "\n".join([*lines, "", *(["To look at:", *looks] if looks else ["Nothing needs a look."])])
+    known = [
+        printable(f"{client}: {sentence}")
+        for client, status in report.clients.items()
+        for sentence in announced(status.retired)
+    ]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            *(["To look at:", *looks] if looks else ["Nothing needs a look."]),
+            *(["", "To know:", *known] if known else []),
+        ]
+    )
 
 
 def _looks(report: Statuses) -> Iterator[tuple[str, str]]:

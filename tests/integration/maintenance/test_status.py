@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ansible_collections.prosecours.backup.plugins.module_utils.maintenance impo
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import Client as Known
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import Settings, maintain
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.model import Status
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.retention import PARIS
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.shape import as_json, read
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.status import statuses
 from ansible_collections.prosecours.backup.plugins.plugin_utils.repository import status as status_report
@@ -282,27 +283,145 @@ def test_a_server_that_fails_stops_no_other_of_its_client(
     assert failures["moulin"].startswith("sql: ")
 
 
+@pytest.fixture
+def alone(client: Client, moulin: Known) -> Known:
+    """Its other server has left the contract."""
+    return replace(moulin, servers={"srv": str(client.path)})
+
+
+def sighted(settings: Settings, **changes: Any) -> None:
+    """Change what is remembered of the server sql that left."""
+    path = Path(settings.state_folder, "moulin", "retired.json")
+    known = json.loads(path.read_text())
+    path.write_text(json.dumps({"sql": known["sql"] | changes}))
+
+
 def test_a_server_that_left_the_contract_is_kept_and_counts_for_nothing(
-    client: Client, second: Client, moulin: Known, settings: Settings, look: Look
+    client: Client, second: Client, moulin: Known, alone: Known, settings: Settings, look: Look
+) -> None:
+    today = datetime.now(PARIS).date()
+    client.backup(at("2026-01-05"))
+    second.backup(at(today - ONE_DAY))  # 14 days are promised: it arrived yesterday, and goes in 14 days
+    maintained(moulin, settings)
+    kept = second.snapshots()
+    outcome = maintain([alone], lambda _client, _server: "not the password of sql", settings, check=True)
+    assert not Path(settings.state_folder, "moulin", "retired.json").exists()
+    outcome = maintain([alone], lambda _client, _server: PASSWORD, settings, check=False)
+    size = sum(path.stat().st_size for path in client.folder.rglob("*") if path.is_file())
+    report = outcome.reports["moulin"]
+    assert report["volume"]["newest_bytes"] == size
+    assert list(report["servers"]) == ["srv"]
+    assert second.snapshots() == kept
+    goes_on = (today + 14 * ONE_DAY).isoformat()
+    assert (report["retired"]["sql"]["goes_on"], report["dropped"]) == (goes_on, [])
+    said = (
+        f"sql is in the contract no more (last backup: {today - ONE_DAY}): its repository goes on {goes_on}"
+    )
+    assert outcome.notes["moulin"] == [said]
+    assert not [text for text in outcome.worries["moulin"] if "sql" in text], "nobody needs to look"
+    found, _ = statuses([alone], lambda _client, _server: PASSWORD, settings, datetime.now(UTC))
+    told = as_json(found["moulin"])
+    assert list(told["servers"]) == ["srv"]
+    assert told["retired"]["sql"]["goes_on"] == goes_on
+    assert not [text for text in problems(told) if "sql" in text]
+    report = combine({"depot": {"clients": {"moulin": told}, "problems": {}, "failures": {}}}, {"moulin": {}})
+    assert table(report).splitlines()[-2:] == ["To know:", f"moulin: {said}"]
+    # Another run of the same day counts no other day.
+    maintained(alone, settings)
+    found, _ = statuses([alone], lambda _client, _server: PASSWORD, settings, datetime.now(UTC))
+    assert as_json(found["moulin"])["retired"]["sql"]["goes_on"] == goes_on
+    # It comes back, and leaves again: all begins anew.
+    sighted(settings, days=14)
+    maintained(moulin, settings)
+    maintained(alone, settings)
+    found, _ = statuses([alone], lambda _client, _server: PASSWORD, settings, datetime.now(UTC))
+    assert as_json(found["moulin"])["retired"]["sql"]["goes_on"] == goes_on
+
+
+def test_a_retired_server_s_repository_goes_with_its_login_when_nothing_of_it_is_promised(
+    client: Client, second: Client, moulin: Known, alone: Known, settings: Settings, tmp_path: Path
+) -> None:
+    config = tmp_path / "etc" / "config"
+    passwords = config / "moulin" / "encryption-passwords"
+    passwords.mkdir(parents=True)
+    for name in ("srv", "sql"):
+        (passwords / name).write_text("secret")
+    logins = config / "moulin" / "htpasswd"
+    logins.write_text("srv:$2b$10$x\nsql:$2b$10$y\nsql2:$2b$10$z\n")
+    logins.chmod(0o640)
+    settings = replace(settings, config=str(config))
+    outside = tmp_path / "outside"
+    outside.write_text("the host's own")
+    for one in (client, second):
+        one.backup(at("2026-01-05"))
+    maintained(moulin, settings)
+    maintained(alone, settings)
+    # A hostile server could put what he wants into his own folder, if he broke into the rest-server.
+    (second.path / "data" / "link").symlink_to(outside)
+    os.mkfifo(second.path / "data" / "pipe")
+    (second.path / "keys").chmod(0o500)
+
+    sighted(settings, days=13, on="2026-01-30")
+    maintained(alone, settings)
+    assert second.path.is_dir(), "it was seen missing on 14 days, and not on 14 days before"
+    sighted(settings, on="2026-01-31")
+    foretold = maintain([alone], lambda _client, _server: PASSWORD, settings, check=True).reports["moulin"]
+    assert (foretold["changed"], foretold["dropped"], second.path.is_dir()) == (True, ["sql"], True)
+    assert "repository of sql" in foretold["diff"]["before"]
+    outcome = maintain([alone], lambda _client, _server: PASSWORD, settings, check=False)
+    report = outcome.reports["moulin"]
+    assert (report["changed"], report["dropped"], report["retired"]) == (True, ["sql"], {})
+    assert outcome.notes["moulin"] == ["sql is in the contract no more: its repository was dropped"]
+    assert not [path for path in client.path.parent.iterdir() if "sql" in path.name]
+    assert outside.read_text() == "the host's own"
+    assert sorted(path.name for path in passwords.iterdir()) == ["srv"]
+    assert (logins.read_text(), logins.stat().st_mode & 0o777) == ("srv:$2b$10$x\nsql2:$2b$10$z\n", 0o640)
+    assert not Path(settings.state_folder, "moulin", "sql").exists()
+    assert client.snapshots(), "the other server has all it had"
+    again = maintain([alone], lambda _client, _server: PASSWORD, settings, check=False).reports["moulin"]
+    assert (again["changed"], again["dropped"], again["retired"]) == (False, [], {})
+
+
+def test_a_drop_that_was_cut_off_is_finished(
+    client: Client, second: Client, moulin: Known, alone: Known, settings: Settings
 ) -> None:
     for one in (client, second):
         one.backup(at("2026-01-05"))
     maintained(moulin, settings)
-    alone = replace(moulin, servers={"srv": str(client.path)})
-    kept = second.snapshots()
-    outcome = maintain([alone], lambda _client, _server: "not the password of sql", settings, check=True)
+    maintained(alone, settings)
+    sighted(settings, going=True)
+    going = second.path.with_name(".going-sql")
+    second.path.rename(going)
+    (going / "config").unlink()
     outcome = maintain([alone], lambda _client, _server: PASSWORD, settings, check=False)
-    size = sum(path.stat().st_size for path in client.folder.rglob("*") if path.is_file())
-    assert outcome.reports["moulin"]["volume"]["newest_bytes"] == size
-    assert list(outcome.reports["moulin"]["servers"]) == ["srv"]
-    assert second.snapshots() == kept
-    for day, over in (("2026-01-19", False), ("2026-01-20", True)):
-        found, _ = statuses([alone], lambda _client, _server: PASSWORD, settings, at(day, 8))
-        told = as_json(found["moulin"])
-        assert list(told["servers"]) == ["srv"]
-        assert "sql" in told["retired"]
-        assert told["retired"]["sql"]["over"] is over
-        assert any("sql is in the contract no more" in text for text in problems(told)) is over
+    assert outcome.reports["moulin"]["dropped"] == ["sql"]
+    assert not going.exists()
+    assert not Path(settings.state_folder, "moulin", "sql").exists()
+
+
+def test_a_sudden_loss_that_nobody_judged_holds_the_repository_of_a_retired_server(
+    client: Client, second: Client, moulin: Known, alone: Known, settings: Settings
+) -> None:
+    """The server was encrypted, and was taken out of the inventory: what is older is all that is left."""
+    client.backup(at("2026-01-05"))
+    second.backup(at("2026-01-05"))
+    shutil.rmtree(second.folder / "office")
+    second.write(ledger="x")
+    lost = second.backup(at("2026-01-06"))
+    maintained(moulin, settings)
+    maintained(alone, settings)
+    sighted(settings, days=100, on="2026-01-31")
+    outcome = maintain([alone], lambda _client, _server: PASSWORD, settings, check=False)
+    assert outcome.reports["moulin"]["dropped"] == []
+    assert second.path.is_dir()
+    assert [text for text in outcome.worries["moulin"] if lost[:8] in text and "it stays" in text]
+    # Judged while it was in the inventory again.
+    judging = replace(settings, release=(lost,), release_by="A. Martin", release_why="a server replaced")
+    maintain([moulin], lambda _client, _server: PASSWORD, judging, check=False)
+    maintained(alone, settings)
+    sighted(settings, days=14, on="2026-01-31")
+    outcome = maintain([alone], lambda _client, _server: PASSWORD, settings, check=False)
+    assert outcome.reports["moulin"]["dropped"] == ["sql"]
 
 
 # -- the table ------------------------------------------------------------------------------------------

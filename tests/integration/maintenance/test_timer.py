@@ -41,6 +41,7 @@ def test_the_host_keeps_the_promise_by_itself(regular: Client, tmp_path: Path) -
     install(program)
     given: dict[str, Any] = {
         "state_folder": str(tmp_path / "state"),
+        "config": str(tmp_path),
         "restic": regular.restic,
         "side_by_side": 2,
         "patience": 0,
@@ -66,9 +67,7 @@ def test_the_host_keeps_the_promise_by_itself(regular: Client, tmp_path: Path) -
         password = tmp_path / str(client["client"]) / "encryption-passwords" / server
         password.parent.mkdir(parents=True)
         password.write_text(f"{PASSWORD}\n")
-    (tmp_path / "settings.json").write_text(
-        json.dumps({"config": str(tmp_path), "clients": clients, "settings": given})
-    )
+    (tmp_path / "settings.json").write_text(json.dumps({"clients": clients, "settings": given}))
     (tmp_path / "state" / "moulin").mkdir(parents=True)  # a deploy has raised the number since
     (tmp_path / "state" / "moulin" / "usage.json").write_text('{"subscribed_gb": 77, "servers": {}}')
     run = subprocess.run(
@@ -100,7 +99,8 @@ def test_the_host_keeps_the_promise_by_itself(regular: Client, tmp_path: Path) -
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, and setpriv")
 def test_the_capabilities_of_the_unit_are_enough(regular: Client) -> None:
-    """A closed repository of another user: it is opened, checked, pruned, and restored from."""
+    """A closed repository of another user: it is opened, checked, pruned, and restored from; and that of a
+    server that left goes, with its login."""
     unit = (ROLE / "templates" / "prosecours-retention.service.j2").read_text()
     found = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)
     assert found
@@ -115,18 +115,30 @@ def test_the_capabilities_of_the_unit_are_enough(regular: Client) -> None:
         shutil.copy(regular.restic, place / "restic")
         repository = place / "moulin" / "srv"
         shutil.copytree(regular.path, repository)
-        for path in (repository.parent, *repository.parent.rglob("*")):
+        left = repository.with_name("old")
+        shutil.copytree(repository, left, ignore=lambda *_: ["snapshots", "data", "index"])
+        (left / "snapshots").mkdir()
+        for path in repository.parent.rglob("*"):
             os.chown(path, OWNER, OWNER)
+        os.chown(repository.parent, 0, OWNER)
+        repository.parent.chmod(0o550)
+        (left / "snapshots").chmod(0o500)
+        state = place / "state" / "moulin"
+        state.mkdir(parents=True)
+        (state / "retired.json").write_text('{"old": {"days": 14, "on": "2026-02-01"}}')
         for path in (repository, *repository.rglob("*")):
             if path.is_dir() and path.name != "locks":
                 path.chmod(0o500)
         passwords = place / "config" / "moulin" / "encryption-passwords"
         passwords.mkdir(parents=True)
         (passwords / "srv").write_text(f"{PASSWORD}\n")
+        logins = passwords.with_name("htpasswd")
+        logins.write_text("old:$2b$10$x\nsrv:$2b$10$y\n")
+        os.chown(logins, 0, OWNER)
+        logins.chmod(0o640)
         (place / "settings.json").write_text(
             json.dumps(
                 {
-                    "config": str(place / "config"),
                     "clients": [
                         {
                             **{"client": "moulin", "reference": "PS-2026-0042"},
@@ -136,6 +148,7 @@ def test_the_capabilities_of_the_unit_are_enough(regular: Client) -> None:
                     ],
                     "settings": {
                         **{"state_folder": str(place / "state"), "restic": str(place / "restic")},
+                        "config": str(place / "config"),
                         **{"side_by_side": 1, "clock_minutes": 15, "longest_backup_hours": 24},
                         **{"patience": 0},
                     },
@@ -154,7 +167,13 @@ def test_the_capabilities_of_the_unit_are_enough(regular: Client) -> None:
             check=False,
         )
         assert (run.returncode, run.stderr) == (0, ""), run.stdout
-        assert run.stdout.splitlines()[-1] == "1 of 1: moulin: 8 versions, 12 removed"
+        assert run.stdout.splitlines()[-1] == (
+            "1 of 1: moulin: 8 versions, 12 removed;"
+            " old is in the contract no more: its repository was dropped"
+        )
+        assert [path.name for path in repository.parent.iterdir()] == ["srv"]
+        kept_logins = (logins.read_text(), logins.stat().st_gid, logins.stat().st_mode & 0o777)
+        assert kept_logins == ("srv:$2b$10$y\n", OWNER, 0o640)
         assert len(list((repository / "snapshots").iterdir())) == 8
         [drill] = json.loads((place / "state" / "moulin" / "srv" / "drill.json").read_text())
         assert drill["problems"] == []

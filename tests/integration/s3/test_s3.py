@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import requests
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import fleet
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.bucket import KEY, Bucket
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.client import Order, run
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.repository import Repository
@@ -269,3 +270,33 @@ def test_the_maintenance_removes_and_prunes(
     bucket.forget(datetime.now(UTC) + timedelta(days=31))
     assert not any(versions(supplier, neighbour, name) for name in gone)
     assert objects(supplier, neighbour) == left
+
+
+def test_a_retired_server_s_part_of_the_bucket_goes_whole(
+    supplier: Supplier, farm: Client, second: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test here: gue-srv has left the contract."""
+    for name, value in zip(KEY, (*PROVIDER, "us-east-1"), strict=True):
+        monkeypatch.setenv(name, value)
+    bucket = {"location": farm.base, "keys": {second.server: second.key}, "ca": supplier.ca.read_text()}
+    left = fleet.Client(farm.name, "PS-1", 2, 7, 2, {second.server: second.url}, farm.base, bucket)
+    settings = fleet.Settings(str(tmp_path), restic(), 1, 15, 24, patience=60, reserve_megabytes=0)
+
+    def maintained(**sighting: Any) -> dict[str, Any]:
+        path = tmp_path / farm.name / "retired.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({farm.server: {"days": 100, "on": "2026-01-01", **sighting}}))
+        done = fleet.maintain([left], lambda *_: f"encryption-of-{second.server}", settings, check=False)
+        assert done.failures == {}
+        return done.reports[farm.name]
+
+    theirs = {name: tag for name, tag in objects(supplier, second).items() if "/gue-sql/" in name}
+    report = maintained()
+    goes_on = datetime.now(UTC).date() + timedelta(days=14)  # its last backup arrived today
+    assert report["retired"][farm.server]["goes_on"] in {f"{goes_on}", f"{goes_on + timedelta(days=1)}"}
+    assert report["dropped"] == []
+    assert uploaded(supplier, farm, farm.bucket, "repository/gue-srv/locks/00") == 403, "its key is out"
+    assert maintained(going=True)["dropped"] == [farm.server]
+    assert objects(supplier, second) == theirs
+    assert not versions(supplier, farm, "repository/gue-srv/")
+    second.restic("check", "--read-data")

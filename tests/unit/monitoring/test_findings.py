@@ -144,6 +144,14 @@ CASES: dict[str, tuple[ClientFacts, str, str]] = {
     "no dump at all": (
         client(repository=status(dumps={HOST: [dump(None)]})), "stale_dumps", "warning",
     ),
+    "a server that left": (
+        client(repository=status(retired={"old": {"last": OLD, "goes_on": "2026-12-12", "held": []}})),
+        "retired", "notice",
+    ),
+    "a server that left, unjudged": (
+        client(repository=status(retired={"old": {"last": OLD, "goes_on": None, "held": ["3fa2bc10"]}})),
+        "retired", "notice",
+    ),
     "promise": (
         client(repository=status(promise={"kept": False, "problems": ["no version of 2026-11-20"]})),
         "promise_broken", "critical",
