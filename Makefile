@@ -11,7 +11,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PROSECOURS_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/prosecours
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo docs test lint soak sanity options fresh lab-up lab-down bench windows-vm lock clean
+.PHONY: help setup demo docs test lint mutants soak sanity options fresh lab-up lab-down bench windows-vm lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -33,6 +33,10 @@ test: lint ## the checks, then all tests (PYTEST="-k word" to choose some)
 lint: ## ruff, yamllint, ansible-lint (production) and mypy --strict
 	@tools/setup packages venv link
 	@tools/lint
+
+mutants: ## each defence of docs/security.md off, one at a time: its test goes red (MUTANTS="-k word")
+	@tools/setup binaries tests
+	@python tools/mutants.py $(MUTANTS)
 
 soak: ## thirty power cuts in the middle of maintenances, and full disks; `make test` has six
 	@tools/setup binaries tests
