@@ -245,6 +245,11 @@ MUTANTS = (
         ' for other in listed for tag in other.get("tags") or ()),',
         "attacks/test_restore.py::test_a_mark_names_a_whole_version_or_none",
     ),
+    Mutant(
+        "have a restore of his data write", f"{M}/maintenance/trees.py",
+        "tree = json.loads(text, object_pairs_hook=once)", "tree = json.loads(text)",
+        "attacks/test_restore.py::test_a_field_that_stands_twice_is_not_restored",
+    ),
     *(
         Mutant(
             "have a restore of his data write", f"{M}/maintenance/trees.py", old, new,
@@ -257,7 +262,6 @@ MUTANTS = (
             ('if name in ("", ".", "..") or IMPOSSIBLE.search(name):', "if IMPOSSIBLE.search(name):"),
             ('if name in ("", ".", "..") or IMPOSSIBLE.search(name):', 'if name in ("", ".", ".."):'),
             ("if one.type not in PLAIN and place(inner) is True:", "if False:"),
-            ("tree = json.loads(text, object_pairs_hook=once)", "tree = json.loads(text)"),
             ("return all(name.isascii() and name == name.lower() for name in fields)", "return True"),
         )
     ),

@@ -5,12 +5,15 @@ Written from restic's design document; shares no code with what judges such file
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
+import ssl
 import struct
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from support.sealed import Seals
@@ -20,10 +23,13 @@ Listing = list[dict[str, Any]]
 
 @dataclass
 class Forger:
-    """Speaks plain HTTP with the client's rest-server at `url`, past any client library."""
+    """Speaks HTTP with the client's rest-server at `url`, past any client library."""
 
     url: str
     password: str
+    login: tuple[str, str] | None = None
+    ca: Path | None = None
+    """Of the server's certificate, where it speaks HTTPS."""
 
     def __post_init__(self) -> None:
         key = json.loads(self.get(f"keys/{self.list('keys')[0]}"))
@@ -36,18 +42,25 @@ class Forger:
         return [one["name"] for one in json.loads(self.get(f"{kind}/"))]
 
     def get(self, path: str) -> bytes:
-        request = urllib.request.Request(f"{self.url}{path}")  # noqa: S310 -- loopback
-        request.add_header("Accept", "application/vnd.x.restic.rest.v2")
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+        with self._asked(path) as answer:
             return bytes(answer.read())
 
     def add(self, kind: str, data: bytes) -> str:
         """Upload a file under the name that the server asks for: the hash of its content."""
         name = hashlib.sha256(data).hexdigest()
-        request = urllib.request.Request(f"{self.url}{kind}/{name}", data, method="POST")  # noqa: S310
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+        with self._asked(f"{kind}/{name}", data) as answer:
             assert answer.status == 200
         return name
+
+    def _asked(self, path: str, data: bytes | None = None) -> Any:
+        """GET, or POST of `data`."""
+        request = urllib.request.Request(f"{self.url}{path}", data)  # noqa: S310 -- loopback
+        request.add_header("Accept", "application/vnd.x.restic.rest.v2")
+        if self.login:
+            token = base64.b64encode(":".join(self.login).encode()).decode()
+            request.add_header("Authorization", f"Basic {token}")
+        trust = ssl.create_default_context(cafile=self.ca) if self.ca else None
+        return urllib.request.urlopen(request, timeout=20, context=trust)  # noqa: S310
 
     # -- forgeries --------------------------------------------------------------------------------------
 

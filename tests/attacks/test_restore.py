@@ -106,6 +106,20 @@ def test_a_crafted_folder_is_not_restored_to_another_server(
     assert says in found
 
 
+def test_a_field_that_stands_twice_is_not_restored(
+    regular: Client, forger: Forger, repository: Repository, state: State
+) -> None:
+    """Of a field that is a list Go keeps what the first one had where the last one has nothing."""
+    packed: list[tuple[str, bytes]] = []
+    inner = forger.blob("tree", json.dumps({"nodes": [node("x")]}).encode() + b"\n", packed)
+    entry = json.dumps(node("a", type="dir", subtree=inner))
+    text = f'{{"nodes": [{json.dumps(node("b", type="symlink"))}], "nodes": [{entry}]}}\n'
+    tree = forger.blob("tree", text.encode(), packed)
+    forger.pack(packed)
+    found = objection(repository, state, forger.snapshot(tree, NOW.isoformat()), ["/"])
+    assert "cannot be read" in str(found)
+
+
 def test_folders_that_restic_made_are_restored(regular: Client, repository: Repository, state: State) -> None:
     (regular.folder / "office" / "link").symlink_to("plan")
     for index, name in enumerate(("É t é", "été", "$(x) & ^b!", "'q'", "tab le", "z" * 200)):
