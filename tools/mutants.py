@@ -196,20 +196,23 @@ MUTANTS = (
     ),
     Mutant(
         "block the maintenance by a version", f"{M}/maintenance/client.py",
-        "found = forged.suspects(admission, new)", "found = {}",
+        "        # Every pack is true, and restic cannot read something all the same.\n"
+        "        found = forged.suspects(admission, _never_measured(admission, state))",
+        "        found = {}",
         "attacks/test_unreadable.py"
         "::test_versions_whose_folders_cannot_be_read_are_named_and_hold_nothing_up",
     ),
     Mutant(
         "block the maintenance by a version", f"{M}/maintenance/client.py",
-        "held |= forged.set_aside(", "forged.set_aside(",
+        "held |= forged.set_aside(admission, found, said, repository.readable)\n    return checked, held",
+        "forged.set_aside(admission, found, said, repository.readable)\n    return checked, held",
         "attacks/test_unreadable.py"
         "::test_a_version_without_a_part_that_never_came_is_named_and_nothing_is_removed",
     ),
     Mutant(
         "block the maintenance by a version", f"{M}/maintenance/client.py",
-        "(admission.names(\"snapshots\") or set()) - state.versions().keys()",
-        "(admission.names(\"snapshots\") or set())",
+        'return (admission.names("snapshots") or set()) - state.versions().keys()',
+        'return admission.names("snapshots") or set()',
         "attacks/test_unreadable.py::test_what_a_version_that_was_whole_lacks_stays_damage",
     ),
     Mutant(

@@ -63,6 +63,8 @@ def _kept(
     for client, report in reports.items():
         if report.removed:
             kept[client] = {"versions_removed": len(report.removed)}
+        if report.fence_put_up:
+            kept.setdefault(client, {})["fence_put_up"] = True
         if report.dropped:
             kept.setdefault(client, {})["repositories_dropped"] = list(report.dropped)
         for verdict, (by, why) in judged.items():

@@ -153,6 +153,7 @@ clients:
       retired:
         moulin-old: {last: "2026-02-27T21:20:02+00:00", goes_on: "2026-03-22", held: []}
       dropped: []
+      fence_put_up: false
       pruned: true
       check:
         at: "2026-03-05T06:31:10+00:00"

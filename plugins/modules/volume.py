@@ -71,6 +71,12 @@ closed:
   description: Whether the server refuses new backups from now on.
   returned: success
   type: bool
+fence_put_up:
+  description: >-
+    Whether keys, configurations or further repositories could be added until now; so it is after the first
+    backup of a server, and else somebody has opened it.
+  returned: success
+  type: bool
 counted_bytes:
   description: What counts against the subscribed volume.
   returned: success
@@ -131,6 +137,8 @@ def main() -> None:
             f"{result['subscribed_gb']} GB: new backups are refused."
         )
     journal = {"client": client, "closed": result["closed"], "subscribed_gb": result["subscribed_gb"]}
+    if result["fence_put_up"]:
+        journal["fence_put_up"] = True
     module.exit_json(**result, journal=journal)
 
 

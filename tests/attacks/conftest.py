@@ -42,6 +42,12 @@ def maintain(repository: Repository, state: State) -> Maintain:  # noqa: F811
 
 
 @pytest.fixture
+def foretell(repository: Repository, state: State) -> Maintain:  # noqa: F811
+    """The same with --check."""
+    return lambda **changes: run(replace(ORDER, **changes), repository, state, check=True)
+
+
+@pytest.fixture
 def forger(client: Client) -> Iterator[Forger]:  # noqa: F811
     """Has all that lies on the client's server."""
     wanted = binaries.artefact("rest-server", "linux/amd64")

@@ -49,6 +49,7 @@ def test_no_configuration_no_key_and_no_folder_is_added_to_a_repository(served: 
     result = served.maintain(subscribed_gb=20)
     assert "further repositories: accepted" in result["diff"]["before"]
     assert "further repositories" not in result["diff"]["after"]
+    assert result["fence_put_up"] is True
     before = folders(path.parent)
     for name in ("new", "data/new", "early/new", "keys/new"):
         assert posted(f"{served.url}{name}/?create=true") >= 400
@@ -59,7 +60,8 @@ def test_no_configuration_no_key_and_no_folder_is_added_to_a_repository(served: 
     assert {one.name for one in (path / "keys").iterdir()} == own
     served.sent()
     served.restic("check", "--read-data")
-    assert served.maintain(subscribed_gb=20)["changed"] is False
+    again = served.maintain(subscribed_gb=20)
+    assert (again["changed"], again["fence_put_up"]) == (False, False)
 
 
 def test_a_fence_that_somebody_opened_is_found_and_closed(served: Served) -> None:  # noqa: F811

@@ -14,8 +14,11 @@ import pytest
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.admission import Remembered
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.checks import Damaged
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.forged import suspects
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.judgement import versions
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.repository import Repository
-from attacks.conftest import Maintain
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.state import State
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.status import part
+from attacks.conftest import ORDER, Maintain
 from attacks.forger import Forger
 from integration.maintenance.client import Client
 from unit.maintenance.simulation import at
@@ -58,7 +61,12 @@ def sent(forger: Forger, client: Client, packed: list[tuple[str, bytes]], tree: 
 
 
 def test_versions_whose_folders_cannot_be_read_are_named_and_hold_nothing_up(
-    regular: Client, forger: Forger, maintain: Maintain
+    regular: Client,
+    forger: Forger,
+    maintain: Maintain,
+    foretell: Maintain,
+    repository: Repository,
+    state: State,
 ) -> None:
     honest = regular.snapshots()
     forged = {}
@@ -70,7 +78,11 @@ def test_versions_whose_folders_cannot_be_read_are_named_and_hold_nothing_up(
             tree = forger.blob("tree", json.dumps(above).encode(), packed)
         name = sent(forger, regular, packed, tree, 22.5 + number / 100)
         forged[name] = list(UNREADABLE)[number]
+    # Foretold before any maintenance has been here, and without a trace.
+    foretold = foretell()
+    assert {name for name in forged if any(name[:8] in text for text in foretold["rubbish"])}
     result = maintain()
+    assert foretold["removed"] == result["removed"]
     named = {text.partition(" ")[0].removeprefix("snapshots/") for text in result["rubbish"]}
     assert {why for name, why in forged.items() if name[:8] not in named} == set()
     assert len(result["rubbish"]) == len(forged)
@@ -78,6 +90,11 @@ def test_versions_whose_folders_cannot_be_read_are_named_and_hold_nothing_up(
     assert (len(result["removed"]), result["pruned"], result["check"]["ok"]) == (12, True, True)
     assert result["drill"]["ok"] is True
     assert regular.snapshots() == honest - set(result["removed"]) | forged.keys()
+    # Those of which restic can say nothing count for nothing in the status and in a restore either.
+    told = part(ORDER, repository, state, at("2026-01-26"))
+    assert (told.server.versions, len(told.rubbish)) == (8, len(forged))
+    assert not forged.keys() & {one.id for one in versions(ORDER, repository, state)}
+    assert foretell()["changed"] is False
     for name in forged:
         (regular.path / "snapshots" / name).unlink()
     regular.run("check", "--read-data")

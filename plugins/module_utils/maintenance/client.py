@@ -122,9 +122,36 @@ def run(order: Order, repository: Repository, state: State, check: bool) -> dict
 
 def _foretold(order: Order, repository: Repository, state: State, admission: Admission) -> dict[str, Any]:
     _refuse_damage(repository, state.checked())
+    put_aside(admission, state.report().aside)
+    held = _foreseen(repository, state, admission)
     facts = gather(order, repository, state, datetime.now(UTC))
-    foretold = report(order, facts, decide(facts), facts)
+    planned = decide(facts)
+    if held:
+        planned = replace(planned, removed=(), prune=False)
+    foretold = report(order, facts, planned, facts)
     return {**foretold, "rubbish": list(sentences(admission)), "counted": counted(facts)}
+
+
+def _foreseen(repository: Repository, state: State, admission: Admission) -> bool:
+    """Set aside the versions at which restic would stop, as the check of a run does; whether nothing may be
+    removed because of one. Only where there is one that is suspect is the structure checked here."""
+    held = False
+    for _round in range(forged.ROUNDS):
+        found = forged.suspects(admission, _never_measured(admission, state))
+        if not found:
+            break
+        said: tuple[str, ...] = ()
+        try:
+            checked = repository.check()
+        except RepositoryError as error:
+            if type(error) is not RepositoryError:
+                raise
+        else:
+            if checked.broken_packs or not checked.errors:
+                break
+            said = checked.errors
+        held |= forged.set_aside(admission, found, said, repository.readable)
+    return held
 
 
 def _maintained(order: Order, repository: Repository, state: State, admission: Admission) -> dict[str, Any]:
@@ -151,7 +178,10 @@ def _maintained(order: Order, repository: Repository, state: State, admission: A
             f"{_names(unplanned)} vanished during the maintenance: someone else removes snapshots",
             "Find out who has access to the repository on its host: only the maintenance removes any",
         )
-    result = report(order, facts, planned, after) | {"dumps": _dumps(order, after, repository)}
+    result = report(order, facts, planned, after) | {
+        "dumps": _dumps(order, after, repository),
+        "aside": {name: one.why for (_kind, name), one in admission.aside.items() if name in admission.trees},
+    }
     state.keep_versions(_remembered(after))
     state.keep_history(backups(state.history(), facts.rules, facts.snapshots, facts.versions))
     state.keep_report(result, after.now)
@@ -183,8 +213,7 @@ def _checked(
                 break
             said = checked.damage.problems
         # Every pack is true, and restic cannot read something all the same.
-        new = (admission.names("snapshots") or set()) - state.versions().keys()
-        found = forged.suspects(admission, new)
+        found = forged.suspects(admission, _never_measured(admission, state))
         if not found:
             if said:
                 break
@@ -192,6 +221,19 @@ def _checked(
             continue
         held |= forged.set_aside(admission, found, said, repository.readable)
     return checked, held
+
+
+def _never_measured(admission: Admission, state: State) -> set[str]:
+    """The snapshots of which nobody knows that they were whole once."""
+    return (admission.names("snapshots") or set()) - state.versions().keys()
+
+
+def put_aside(admission: Admission, known: Mapping[str, str]) -> None:
+    """Likewise those that the last maintenance set aside for their folders: id -> why."""
+    admission.names("snapshots")
+    for name, why in known.items():
+        if name in admission.trees:
+            admission.put_aside(name, why)
 
 
 def _refuse_overwritten(repository: Repository) -> None:

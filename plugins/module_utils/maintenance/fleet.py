@@ -246,6 +246,7 @@ def together(
         "rubbish": [f"{server}: {text}" for server, part in ordered.items() for text in part["rubbish"]],
         "retired": {name: as_json(one) for name, one in left.items() if name not in dropped},
         "dropped": list(dropped),
+        "fence_put_up": not planned.was_fenced,
         "pruned": any(part["pruned"] for part in ordered.values()),
         "check": found
         and {**as_json(found), "read_bytes": sum(one["read_bytes"] for one in checks.values())},

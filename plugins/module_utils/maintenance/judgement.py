@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .client import Order, judged
+from .client import Order, judged, put_aside
 from .repository import Repository
 from .retention import REJECTED, counts, disagreement
 from .state import State
@@ -34,10 +34,15 @@ class Judged:
 
 
 def versions(order: Order, repository: Repository, state: State) -> tuple[Judged, ...]:
-    """All of a server's, by time, without marks. Raises RepositoryError, Unreadable."""
+    """All of a server's, by time, without marks and what was set aside for its folders.
+
+    Raises RepositoryError, Unreadable.
+    """
     rules = judged(order.rules, state.judgements())
-    losses = state.report().losses
-    with repository.admitted(state.remembered(), writable=False) as (seen, _unused):
+    report = state.report()
+    losses = report.losses
+    with repository.admitted(state.remembered(), writable=False) as (seen, admission):
+        put_aside(admission, report.aside)
         found = (one for one in seen.snapshots() if one.marks is None)
         return tuple(
             Judged(

@@ -155,6 +155,8 @@ class Maintained(Worries):
     rejected: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     """Servers whose repositories went, all of them."""
+    fence_put_up: bool = False
+    """Keys, configurations or further repositories could be added until this run."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,8 @@ class LastReport:
     dumps: tuple[Dumps, ...] = ()
     losses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unmeasured: tuple[str, ...] = ()
+    aside: Mapping[str, str] = field(default_factory=dict)
+    """Id of a version that was set aside for its folders -> why."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,8 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal(
         "key", None, r"Access Denied|InvalidAccessKeyId|SignatureDoesNotMatch",
         "{repository} refuses the access key",
-        "Correct prosecours_repository_username and _password, or run playbooks/repository.yml for rights",
+        "Correct prosecours_repository_username and _password, the key of the bucket, or run"
+        " playbooks/repository.yml for rights",
     ),
     Refusal(
         "no HTTPS", None, r"does not look like a TLS handshake|HTTP response to HTTPS client",
@@ -84,12 +85,12 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal(
         "login", None, r"HTTP response \(401\)",
         "{repository} refuses the user name or password of HTTP (401)",
-        "Correct prosecours_repository_username and prosecours_repository_password",
+        "Run playbooks/repository.yml, which writes the inventory's passwords, then playbooks/deploy.yml",
     ),
     Refusal(
         "another's", None, r"HTTP response \(403\)",
         "{repository} belongs to another user of the server (403)",
-        "The first part of the address must be the user name: correct prosecours_repository_url",
+        "Correct prosecours_repository_url: it ends before the server's name, which is added to it",
     ),
     Refusal(
         "server", None, r"HTTP response \(5\d\d\)",

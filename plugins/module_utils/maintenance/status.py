@@ -14,7 +14,7 @@ from typing import Any
 
 from . import drill
 from .admission import sentences
-from .client import Order, backups, broken_promises, counting, judged, server_of, versions_of
+from .client import Order, backups, broken_promises, counting, judged, put_aside, server_of, versions_of
 from .errors import ProSecoursError, sentence
 from .fleet import (
     Client,
@@ -111,6 +111,7 @@ def part(order: Order, repository: Repository, state: State, now: datetime) -> P
     rubbish: tuple[str, ...] = ()
     try:
         with repository.admitted(state.remembered(), writable=False) as (seen, admission):
+            put_aside(admission, report.aside)
             snapshots, locks = seen.snapshots(), seen.locks()
             rubbish = tuple(sentences(admission))
         stored = repository.stored_bytes()

@@ -70,6 +70,7 @@ def report(planned: Plan) -> dict[str, Any]:
     subscribed = planned.before.subscribed_gb if planned.before else after.subscribed_gb
     return {
         "changed": planned.changes,
+        "fence_put_up": not planned.was_fenced,
         "closed": after.over,
         "counted_bytes": after.bytes,
         "subscribed_gb": after.subscribed_gb,

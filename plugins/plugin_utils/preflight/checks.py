@@ -77,7 +77,8 @@ a technician tells the owner of the firewall, the client (C18, 1.2)."""
 HTTP_ANSWERS: Mapping[int, tuple[str, str]] = {
     401: (
         "the repository refused the user name or the password, or this address is not this user's",
-        "check prosecours_repository_username and _password, and the path in prosecours_repository_url",
+        "run playbooks/repository.yml, which writes the inventory's passwords; see that"
+        " prosecours_repository_url is the client's, without the server's name",
     ),
     403: (
         "the repository, or a proxy before it, forbids the access",

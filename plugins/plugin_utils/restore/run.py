@@ -97,7 +97,10 @@ def restore(
             session, request, settings.folder, made, settings.poll, settings.timeout, say
         )
     outcome = restore_apply.outcome(session, request, settings.folder, made, status)
-    return _report(session.host, request, made, changed=not done, outcome=outcome, status=status)
+    result = _report(session.host, request, made, changed=not done, outcome=outcome, status=status)
+    # Where nobody judged the version, the journal says so: its server's own list was believed (C10).
+    result["journal"]["judged"] = chosen is not None
+    return result
 
 
 def _known(seen: Seen) -> Plan | None:

@@ -309,6 +309,7 @@ def test_a_request_that_is_done_is_not_carried_out_again() -> None:
     assert result["changed"] is False
     assert result["failure"] is None
     assert result["journal"]["verified"] is True
+    assert result["journal"]["judged"] is False, "no repository host was asked"
     assert host.commands("schtasks /run") == []
     assert host.commands("restic.cmd") == []
 
