@@ -27,6 +27,8 @@ from .storage import Storage
 
 MOST_KEYS = 20
 """So many are tried: each costs half a second."""
+WINDOW, MOST_WINDOWS = 1 << 20, 64
+"""Bytes of a pack that are read at once for one of its parts, and how many of them are kept."""
 SAVE_EVERY = 500_000_000
 """Bytes of packs after which is written down what was read: a kill costs no more than that."""
 
@@ -72,6 +74,8 @@ class Admission:
         """An index is shown only after all were verified: while something is removed."""
         self._packs = dict(before.packs)
         self._lock = threading.RLock()
+        self._windows: dict[tuple[str, int], bytes] = {}
+        """(pack, number of the window) -> its bytes; the one that was used last is the last one."""
         self._admitted: dict[str, set[str]] = {"index": set(), "snapshots": set()}
         self._indexes: dict[str, dict[str, set[Blob]]] = {}
         self.trees: dict[str, str] = {}
@@ -128,6 +132,7 @@ class Admission:
             self.storage.remove(kind, name)
             if kind == "data":
                 self._packs.pop(name, None)
+                self._windows = {key: one for key, one in self._windows.items() if key[0] != name}
             if kind == "index":
                 self._indexes.pop(name, None)
             self._admitted.get(kind, set()).discard(name)
@@ -143,10 +148,28 @@ class Admission:
     def part(self, pack: str, blob: Blob) -> bytes:
         """What is in clear of a part. Raises Rubbish."""
         try:
-            sealed_part = self.storage.read("data", pack, blob.offset, blob.length)
+            sealed_part = self._near(pack, blob.offset, blob.length)
         except FileNotFoundError:
             raise Rubbish("lies in a pack that is not there") from None
         return sealed.part_of(self._opener(), sealed_part, blob)
+
+    def _near(self, pack: str, offset: int, length: int) -> bytes:
+        """Of a pack, with what lies around it: folders lie side by side, and in a bucket each request counts.
+
+        Read by windows, of which the last ones are kept. A pack has its content's name, and never changes.
+        """
+        number = offset // WINDOW
+        start = number * WINDOW
+        wanted = max(WINDOW, offset + length - start)
+        with self._lock:
+            window = self._windows.pop((pack, number), b"")
+            if len(window) < offset + length - start:
+                window = self.storage.read("data", pack, start, wanted)
+            if len(window) <= 2 * WINDOW:
+                self._windows[pack, number] = window
+            while len(self._windows) > MOST_WINDOWS:
+                self._windows.pop(next(iter(self._windows)))
+            return window[offset - start : offset - start + length]
 
     def verify(self, save: Callable[[Remembered], None] | None = None) -> bool:
         """Read the packs that are new, and hold all indexes against all packs; whether there is no lie.

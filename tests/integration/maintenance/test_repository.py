@@ -24,6 +24,7 @@ from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.clie
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.repository import Repository
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.retention import Rules, Snapshot
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.state import Busy, State
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.storage import Folder
 from integration.maintenance.client import PASSWORD, Client, contents, days
 from integration.maintenance.restic_lock import leave_lock
 from unit.maintenance.simulation import ONE_DAY, Judge, at, history_of
@@ -211,6 +212,31 @@ def test_what_describes_folders_is_no_content_that_vanished(client: Client, repo
         [first] = seen.measure(before, ())
         [one] = seen.measure(after, ((before, first),))
     assert (one.changed, one.removed, one.vanished) == (1, 0, 12)
+
+
+def test_folders_are_not_asked_for_one_by_one(
+    client: Client, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a bucket each would be a request. They are the same ones as restic counts."""
+    for number in range(100):
+        client.write(**{f"office__{number}__letter": str(number)})
+    client.backup(at("2026-01-05"))
+    asked: list[str] = []
+    read = Folder.read
+
+    def counted(place: Folder, kind: str, name: str, start: int = 0, size: int | None = None) -> bytes:
+        asked.append(kind)
+        return read(place, kind, name, start, size)
+
+    with repository.admitted(Remembered(), writable=False) as (seen, _unused):
+        [version] = seen.snapshots()
+        assert seen.trees
+        monkeypatch.setattr(Folder, "read", counted)
+        size = seen.trees.size(version.tree, 60)
+    nodes = [json.loads(line) for line in client.run("ls", "--json", version.id).splitlines()[1:]]
+    assert (size.entries, size.bytes) == (len(nodes), sum(node.get("size", 0) for node in nodes))
+    assert size.entries > 200
+    assert asked.count("data") == 1
 
 
 def test_a_folder_of_the_perimeter_that_is_gone_is_a_loss(client: Client, maintain: Maintain) -> None:
