@@ -6,7 +6,8 @@
 4. wall time of a deploy with nothing to change on 1, 10 and 50 hosts, against the same playbook whose two
    actions on the hosts do nothing, and against as many bare tasks that do nothing. These hosts answer from a
    recording of the Wine host: 50 Wines on the same processors would measure Wine;
-5. monitoring: requests and bytes a host, and the wall time of one run over these 50 clients, files included.
+5. monitoring: requests and bytes a host, and the wall time of one run over these 50 clients, files included;
+6. the maintenance: bytes that are read of what a server has sent before any of it is believed, a night.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "build" / "collections"))
 from ansible_collections.prosecours.backup.plugins.plugin_utils import binaries  # noqa: E402
 
+from bench import night  # noqa: E402
+
 FOLDER = CHECKOUT / "build" / "bench"
 STATE = FOLDER / "lab"
 INVENTORY = FOLDER / "inventory"
@@ -61,6 +64,8 @@ def main() -> int:
     os.environ["PROSECOURS_JOURNAL"] = str(FOLDER / "journal.jsonl")
     os.environ[machines.RECORDING] = str(FOLDER / "recording")
     result: dict[str, Any] = {"goals": GOALS}
+    say("Two nights of a repository host")
+    result["nights"] = night.measured()
     with _lab("Recorder", machines.RECORDED):
         result["delivery"] = _delivery()
         result["idle"] = _idle()
@@ -421,6 +426,10 @@ def _print_table(result: dict[str, Any]) -> None:
             None,
         ),
     ]
+    for name, one in zip(("the first night", "the next one"), result["nights"], strict=True):
+        read, arrived = (round(one[key] / 1e6, 1) for key in ("read_bytes", "arrived_bytes"))
+        what = f"MB read in {one['seconds']} s before they are believed, {name}"
+        rows.append(_row(what, read, "that arrived", arrived, "", None))
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
