@@ -401,6 +401,7 @@ ELSEWHERE = {
         _LAB,
     ),
     "a retention policy that is wrong": "42 mutants in tests/unit/maintenance/test_mutants.py",
+    "the same where nobody judges": "the row says that it is not stopped",
     "catch another server's access": "the row says that it is not stopped; its end is seen in the lab",
     "read or write another client's": "a system user for each: Linux's own, no line of ours",
     "attack the provider over WinRM": "parsers that are given garbled answers: nothing to switch off",

@@ -24,6 +24,12 @@ class ActionModule(CoreAction):
         settings = restore.Settings(
             arguments["folder"].rstrip("\\"), arguments["poll"], arguments["timeout"], arguments["limit_kib"]
         )
+        if request.host != request.server and not arguments["choice"]:
+            self.show(
+                f"[{request.host}] No repository host has judged the version: {request.server} alone says"
+                f" what is in it, and whoever has taken that server over could change rights elsewhere on"
+                f" {request.host} by it (docs/restore.md)"
+            )
         session = WinRMSession(self._connection, str(variables["inventory_hostname"]))
         result = restore.restore(
             session,

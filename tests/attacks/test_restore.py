@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,6 +120,37 @@ def test_a_field_that_stands_twice_is_not_restored(
     forger.pack(packed)
     found = objection(repository, state, forger.snapshot(tree, NOW.isoformat()), ["/"])
     assert "cannot be read" in str(found)
+
+
+def test_restic_alone_sets_rights_through_a_link_and_writes_nothing_else_elsewhere(
+    regular: Client, forger: Forger, repository: Repository, state: State, tmp_path: Path
+) -> None:
+    """So where nobody judges a version, it is not restored to another server (docs/restore.md)."""
+    victim = tmp_path / "victim"
+    victim.write_text("true")
+    victim.chmod(0o600)
+    packed: list[tuple[str, bytes]] = []
+    content = forger.blob("data", b"planted", packed)
+    planted = {"size": 7, "content": [content], "mode": 0o777, "uid": os.getuid(), "gid": os.getgid()}
+    inner = forger.blob(
+        "tree", json.dumps({"nodes": [node(victim.name, **planted)]}).encode() + b"\n", packed
+    )
+    nodes = [
+        node("a", type="symlink", linktarget=str(victim), mode=0o777 | 1 << 27),
+        node("a", **planted),
+        node("b", type="symlink", linktarget=str(tmp_path), mode=0o777 | 1 << 27),
+        node("b", type="dir", subtree=inner, mode=0o755 | 1 << 31),
+        node("..", type="dir", subtree=inner, mode=0o755 | 1 << 31),
+    ]
+    times = dict.fromkeys(("mtime", "atime", "ctime"), NOW.isoformat())
+    version = version_of(forger, [{**one, **times} for one in nodes], packed)
+    assert "has a name twice" in str(objection(repository, state, version, ["/"]))
+    before = {path for path in tmp_path.rglob("*") if regular.path not in path.parents}
+    regular.run("restore", version, "--target", str(tmp_path / "target"), check=False)
+    after = {path for path in tmp_path.rglob("*") if regular.path not in path.parents}
+    assert {path for path in after - before if not path.is_relative_to(tmp_path / "target")} == set()
+    assert victim.read_text() == "true"
+    assert victim.stat().st_mode & 0o777 == 0o777, "restic does not set them any more: the documents say so"
 
 
 def test_folders_that_restic_made_are_restored(regular: Client, repository: Repository, state: State) -> None:
