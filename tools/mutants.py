@@ -269,6 +269,18 @@ MUTANTS = (
         )
     ),
     Mutant(
+        "the same where nobody judges", f"{P}/restore/run.py",
+        "if not chosen and (closed := restore_plan.bare(request)):", "if False:",
+        "unit/restore/test_run.py"
+        "::test_links_of_a_version_that_nobody_judged_are_not_restored_to_another_server",
+    ),
+    Mutant(
+        "the same where nobody judges", f"{P}/restore/facts.py",
+        "if LISTED not in (one.strip() for one in text.splitlines()):", "if LISTED not in text:",
+        "unit/restore/test_run.py"
+        "::test_links_of_a_version_that_nobody_judged_are_not_restored_to_another_server",
+    ),
+    Mutant(
         "add a key of his own", f"{M}/maintenance/admission.py",
         'self.aside["keys", name] = Aside(', "Aside(",
         "attacks/test_forged_index.py::test_a_key_of_his_own_is_named",
@@ -401,7 +413,6 @@ ELSEWHERE = {
         _LAB,
     ),
     "a retention policy that is wrong": "42 mutants in tests/unit/maintenance/test_mutants.py",
-    "the same where nobody judges": "the row says that it is not stopped",
     "catch another server's access": "the row says that it is not stopped; its end is seen in the lab",
     "read or write another client's": "a system user for each: Linux's own, no line of ours",
     "attack the provider over WinRM": "parsers that are given garbled answers: nothing to switch off",

@@ -26,9 +26,8 @@ class ActionModule(CoreAction):
         )
         if request.host != request.server and not arguments["choice"]:
             self.show(
-                f"[{request.host}] No repository host has judged the version: {request.server} alone says"
-                f" what is in it, and whoever has taken that server over could change rights elsewhere on"
-                f" {request.host} by it (docs/restore.md)"
+                f"[{request.host}] No repository host has judged the version: only {request.server} says"
+                " that it is honest (docs/restore.md)"
             )
         session = WinRMSession(self._connection, str(variables["inventory_hostname"]))
         result = restore.restore(

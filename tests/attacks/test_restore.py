@@ -125,7 +125,7 @@ def test_a_field_that_stands_twice_is_not_restored(
 def test_restic_alone_sets_rights_through_a_link_and_writes_nothing_else_elsewhere(
     regular: Client, forger: Forger, repository: Repository, state: State, tmp_path: Path
 ) -> None:
-    """So where nobody judges a version, it is not restored to another server (docs/restore.md)."""
+    """So where nobody judges a version, none of its links is restored to another server (docs/restore.md)."""
     victim = tmp_path / "victim"
     victim.write_text("true")
     victim.chmod(0o600)

@@ -3,6 +3,7 @@ converges. What goes well, byte for byte, is in molecule/restore."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -18,8 +19,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
+from ansible_collections.prosecours.backup.plugins.plugin_utils import binaries
+from attacks.forger import Forger
 from support.addresses import address
-from support.inventory import write
+from support.inventory import repository_host, write
 
 from windows_lab.cli import main as lab_cli
 
@@ -329,3 +332,119 @@ def test_another_server_s_data_open_only_while_they_are_restored(farm: Farm) -> 
     (old / "password.txt").write_text("what a kill has left")
     farm.control.ask("clock", host=None, advance=86400.0, to=None)
     assert lent(farm, OTHER) == []
+
+
+# -- a version that a hostile server has forged ---------------------------------------------------------
+
+PLANTED = b"planted by a hostile server"
+
+
+def everything(farm: Farm, host: str) -> dict[str, str]:
+    """All that lies on a server, seen from Linux, but for what commands and restores leave of themselves."""
+    found = {}
+    for root in (farm.state / "hosts" / host / "wine/drive_c", farm.state / "hosts" / host / "drives"):
+        for folder, names, files in os.walk(root):
+            own = {"ProSecours": ("restore", "cache"), "Local": ("Temp",)}.get(Path(folder).name, ())
+            names[:] = [name for name in names if name not in own]
+            for path in (Path(folder, name) for name in (*names, *files)):
+                plain = path.is_file() and not path.is_symlink()
+                what = hashlib.sha256(path.read_bytes()).hexdigest() if plain else str(path.lstat().st_mode)
+                found[str(path.relative_to(farm.state / "hosts" / host))] = what
+    return found
+
+
+def forged(farm: Farm) -> str:
+    """The id of a version of lavoir-srv that somebody has sent who has taken it over."""
+    forger = Forger(
+        f"https://{farm.address}:8443/{SERVER}/",
+        f"encryption-of-{SERVER}",
+        (SERVER, f"repository-of-{SERVER}"),
+        farm.state / "ca.pem",
+    )
+    now = datetime.now(ZoneInfo("Europe/Paris")).isoformat()
+    packed: list[tuple[str, bytes]] = []
+    content = forger.blob("data", PLANTED, packed)
+
+    def entry(name: str, kind: str = "file", **fields: Any) -> dict[str, Any]:
+        """`name` as restic's trees have it."""
+        own = {"size": len(PLANTED), "content": [content]} if kind == "file" else {}
+        times = dict.fromkeys(("mtime", "atime", "ctime"), now)
+        return {"name": name, "type": kind, "mode": 0o755, "uid": 0, "gid": 0, **times, **own, **fields}
+
+    def folder(*entries: dict[str, Any]) -> str:
+        return forger.blob("tree", json.dumps({"nodes": entries}).encode() + b"\n", packed)
+
+    inner = folder(entry("planted-inside.txt"))
+    up = "..\\\\" * 4
+    named = folder(
+        entry("..", "dir", subtree=inner),
+        entry(f"{up}planted-above.txt"),
+        entry("/planted-root.txt"),
+        entry("C:\\\\planted-absolute.txt"),
+        entry("C:planted-drive.txt"),
+        entry("COM1"),
+        entry("NUL"),
+        entry("a.txt:planted-stream.txt"),
+        entry("device", "chardev", device=0x103),
+        entry("pipe", "fifo"),
+        entry("good.txt"),
+    )
+    doubled = folder(
+        entry("a", "symlink", linktarget="C:\\windows", mode=0o777 | 0o1000000000),
+        entry("a", "dir", subtree=inner),
+        entry("b", "symlink", linktarget="C:\\planted-by-link.txt", mode=0o777 | 0o1000000000),
+        entry("b"),
+        entry("c"),
+        entry("c", "dir", subtree=inner),
+    )
+    item = folder(entry("doubled", "dir", subtree=doubled), entry("named", "dir", subtree=named))
+    drive = folder(entry("isapawp", "dir", subtree=item))
+    tree = folder(entry("D", "dir", subtree=drive))
+    forger.pack(packed)
+    return forger.snapshot(tree, now, paths=["D:\\isapawp"], hostname=SERVER)
+
+
+def test_a_hostile_server_s_version_writes_nothing_elsewhere_on_another_server(farm: Farm) -> None:
+    """It is refused before anything is written. Where nobody judges it, its links are refused, and restic.exe
+    keeps to the target. What is honest is restored as ever."""
+    restic = binaries.obtain(binaries.artefact("restic", "linux/amd64"), binaries.default_cache(), print).path
+    keeper = repository_host(
+        farm.state / "keeper",
+        prosecours_repository_data=f"{farm.state}/data",
+        prosecours_retention_restic=str(restic),
+    )
+    version = farm.state / "data" / CLIENT / SERVER / "snapshots" / forged(farm)
+    looked_after = write(farm.inventory / "repositories.yml", keeper)
+    before = everything(farm, OTHER)
+
+    def to_the_other(folder: str, *items: str, unjudged: bool) -> Played:
+        wanted = {"items": [*items], "target": {"server": OTHER, "folder": folder}}
+        return farm.play(
+            "restore", *farm.request(**wanted), "-e", json.dumps({"prosecours_restore_unjudged": unjudged})
+        )
+
+    try:
+        named = f"the version {version.name[:8]} of {SERVER}"
+        judged = to_the_other(r"D:\Hostile", r"D:\isapawp\named", unjudged=False)
+        refused(judged, f"{named} is not to be restored (")
+        linked = to_the_other(r"D:\Hostile", r"D:\isapawp", unjudged=True)
+        refused(linked, f"{named} was judged by no repository host, and /D/isapawp/doubled/")
+        assert everything(farm, OTHER) == before
+        assert lent(farm, OTHER) == []
+
+        alone = to_the_other(r"D:\Hostile", r"D:\isapawp\named", unjudged=True)
+        refused(alone, "not everything could be restored: ")
+        after = everything(farm, OTHER)
+        target = "drives/D/Hostile"
+        assert {name: what for name, what in after.items() if not name.startswith(target)} == before
+        assert after[f"{target}/D/isapawp/named/good.txt"] == hashlib.sha256(PLANTED).hexdigest()
+        assert not [path for path in farm.state.rglob("planted*") if target not in str(path)]
+        assert lent(farm, OTHER) == []
+
+        version.unlink()
+        honest = to_the_other(r"D:\Honest", r"D:\isapawp", unjudged=False)
+        assert honest.code == 0, honest.output
+        assert [path.read_text() for path in (farm.drive(OTHER) / "Honest").rglob("b.txt")] == ["second"]
+    finally:
+        version.unlink(missing_ok=True)
+        looked_after.unlink()

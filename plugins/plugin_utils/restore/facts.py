@@ -279,6 +279,29 @@ def dry_run(folder: str, snapshot: str, target: str, pattern: str) -> str:
     )
 
 
+LISTED = "all entries were listed"
+
+
+def links(folder: str, snapshot: str) -> str:
+    """The command that tells the links of a version, and that restic has read all of it."""
+    kept = f'"%TEMP%\\{secrets.token_hex(4)}.lst"'
+    link = r'/c:"\"type\":\"symlink\""'
+    return f"({restic(folder, f'ls {snapshot}')} >{kept}&&echo {LISTED})&findstr {link} {kept}&del {kept}"
+
+
+def links_in(output: bytes) -> list[str] | None:
+    """The answer to `links`: their paths as restic has them; None when not all could be read."""
+    text = probe.decode(output)
+    if LISTED not in (one.strip() for one in text.splitlines()):  # in a name it is part of a line
+        return None
+    return [entry.path for one in text.splitlines() if (entry := _object(_Link, one))]
+
+
+@dataclass(frozen=True)
+class _Link:
+    path: str
+
+
 def disks(drives: Iterable[str], fresh: str) -> list[Probe]:
     """The questions for `target`: `drives` are letters, `fresh` a folder that must not be there, or empty."""
     questions = [Probe(f"free:{drive}", disk.listing(drive + ":\\")) for drive in drives]

@@ -151,6 +151,27 @@ def bare(request: Request) -> list[str]:
     return [f"/{(found[0] if found else '').replace(':', '').replace(chr(92), '/')}" for found in plain]
 
 
+def refuse_links(
+    request: Request, choice: Choice, links: Sequence[str] | None, closed: Sequence[str]
+) -> None:
+    """Where no repository host has judged a version: restic sets rights through a link of the same name, so
+    that a hostile server's version could open files elsewhere on another one. Raises Refused.
+
+    `links`: their paths as restic has them, None when they could not be told; `closed`: as `bare` has it.
+    """
+    name = f"the version {choice.version.id[:8]} of {request.server}"
+    remedy = "Bring the repository host back, which judges it, or restore to the server itself"
+    if links is None:
+        raise Refused(f"{name}, which no repository host has judged, could not be listed", remedy)
+    for entry in links:
+        if any(f"{entry}/".casefold().startswith(f"{one.rstrip('/')}/".casefold()) for one in closed):
+            raise Refused(
+                f"{name} was judged by no repository host, and {entry} in it is a link, which may lead out of"
+                " the folder restored to",
+                f"{remedy}; or name items that hold no link",
+            )
+
+
 def runs(request: Request, target: str) -> tuple[Run, ...]:
     """Beside the data one call brings everything; in place there is one for each drive."""
     if not request.in_place:

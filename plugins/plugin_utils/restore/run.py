@@ -130,6 +130,11 @@ def _plan(
         raise RestoreError(session.host, problem, "Correct prosecours_repository_url, or run it again")
     try:
         choice = chosen or restore_plan.choose(versions, request)
+        if not chosen and (closed := restore_plan.bare(request)):
+            answer = ask(
+                session, [Probe("links", restore_facts.links(place, choice.version.id))], timeout=_DRY_RUN
+            )
+            restore_plan.refuse_links(request, choice, restore_facts.links_in(answer["links"]), closed)
         target = restore_plan.fresh_folder(request, choice.version)
         amounts = _amounts(session, request, place, choice.version.id, target)
         fresh = "" if request.in_place else target

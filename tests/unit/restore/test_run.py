@@ -22,8 +22,14 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.restore.facts im
     RestoreError,
     Seen,
     Status,
+    Version,
 )
-from ansible_collections.prosecours.backup.plugins.plugin_utils.restore.plan import Item, Keep, Plan
+from ansible_collections.prosecours.backup.plugins.plugin_utils.restore.plan import (
+    Choice,
+    Item,
+    Keep,
+    Plan,
+)
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.robocopy import Tree
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session import (
     ConnectionLost,
@@ -348,6 +354,37 @@ def test_a_repository_that_is_not_reached_is_a_sentence() -> None:
         AgentError, match=r"the repository rest:https://backup.example/moulin/ cannot be reached"
     ):
         restore.restore(host, REQUEST, {}, restore.Settings(FOLDER), False, lambda _: None)
+
+
+LINK = '{"name":"a","type":"symlink","path":"/D/Data/a","struct_type":"node"}\r\n'
+ELSEWHERE = LINK.replace("/D/Data/", "/D/database/")
+
+
+@pytest.mark.parametrize(
+    ("listed", "says"),
+    [
+        (LINK + "all entries were listed\r\n", "/D/Data/a in it is a link"),
+        (ELSEWHERE, "could not be listed"),
+        (ELSEWHERE.replace("/a", "/all entries were listed"), "could not be listed"),
+    ],
+)
+def test_links_of_a_version_that_nobody_judged_are_not_restored_to_another_server(
+    listed: str, says: str
+) -> None:
+    answers = {**STATE, "links": listed}
+    versions = f'[{{"id": "{VERSION}", "time": "2026-11-11T21:04:00Z", "hostname": "srv"}}]'
+    host = Host(("snapshots", Output(0, versions.encode(), b"")), ("##", sections(answers)))
+    request = replace(REQUEST, host="other")
+    with pytest.raises(AgentError, match=says):
+        restore.restore(host, request, {}, restore.Settings(FOLDER), False, lambda _: None)
+    assert host.commands("schtasks") == []
+
+
+def test_links_beside_what_is_asked_for_do_not_matter() -> None:
+    assert restore_facts.links_in(b"all entries were listed\r\n") == []
+    found = restore_facts.links_in((ELSEWHERE + "all entries were listed\r\n").encode())
+    choice = Choice(Version(VERSION, NOW, "srv"))
+    restore_plan.refuse_links(REQUEST, choice, found, ["/D/data"])
 
 
 # -- the record -----------------------------------------------------------------------------------------
