@@ -40,6 +40,24 @@ def resolved_inventory() -> dict[str, dict[str, Any]]:
 
 
 @dataclass(frozen=True)
+class Result:
+    """What one line left."""
+
+    rc: int
+    stdout: str
+    stderr: str
+    stdout_bytes: bytes
+
+
+def _text(data: bytes) -> str:
+    """testinfra opens shells of code page 437, in which Windows answers; a file that is typed is UTF-8."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp437")
+
+
+@dataclass(frozen=True)
 class Server:
     """One Windows server of the scenario, seen over WinRM."""
 
@@ -54,9 +72,10 @@ class Server:
         address = f"{self.variables['ansible_host']}:{self.variables.get('ansible_port', 5986)}"
         return testinfra.get_host(f"winrm://{login}:{password}@{address}")
 
-    def run(self, line: str) -> Any:
-        """Run one line of cmd.exe; the result has rc, stdout, stderr, stdout_bytes."""
-        return self.backend.run(line)
+    def run(self, line: str) -> Result:
+        """Run one line of cmd.exe."""
+        done = self.backend.run(line)
+        return Result(done.rc, _text(done.stdout_bytes), _text(done.stderr_bytes), done.stdout_bytes)
 
     def expect(self, line: str) -> str:
         """Run one line that has to succeed and return its text."""

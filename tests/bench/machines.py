@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from windows_lab.machine.protocol import Process
+from windows_lab.machine.protocol import UTF8, Process
 from windows_lab.machine.resident import WineProcess
 from windows_lab.server import WindowsServer
 
@@ -85,7 +85,7 @@ class Answered:
 class Swallow(Silent):
     """Takes all input of any command and answers as a stock module that found nothing to change."""
 
-    def start(self, line: str, cwd: str | None, environment: dict[str, str]) -> Process:
+    def start(self, line: str, cwd: str | None, environment: dict[str, str], codepage: int = UTF8) -> Process:
         answer = {"changed": False, "files": [], "directories": [], "symlinks": []}
         return Answered(json.dumps(answer).encode(), b"", 0, after_input=True)
 
@@ -99,8 +99,10 @@ class Recorder(WindowsServer):
         self._recording.mkdir(parents=True, exist_ok=True)
         (self._recording / SETTINGS).write_text(json.dumps(_words(name, settings)), "utf-8")
 
-    def start(self, line: str, cwd: str | None, environment: Mapping[str, str]) -> WineProcess:
-        process = super().start(line, cwd, environment)
+    def start(
+        self, line: str, cwd: str | None, environment: Mapping[str, str], codepage: int = UTF8
+    ) -> WineProcess:
+        process = super().start(line, cwd, environment, codepage)
         return cast(WineProcess, _Tape(process, self._recording, line))
 
 
@@ -148,7 +150,7 @@ class Replay(Silent):
         pairs = [(recorded[key], own[key]) for key in own if key in recorded and recorded[key] != own[key]]
         self._names = sorted(pairs, key=lambda pair: -len(pair[0]))  # a URL before the name inside it
 
-    def start(self, line: str, cwd: str | None, environment: dict[str, str]) -> Process:
+    def start(self, line: str, cwd: str | None, environment: dict[str, str], codepage: int = UTF8) -> Process:
         asked = _without_nonce(line)
         for theirs, ours in self._names:
             asked = asked.replace(ours, theirs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight.facts 
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session import Output
 from lab.wine_host import run
 
+from windows_lab.machine.protocol import UTF8
 from windows_lab.server import WindowsServer
 
 pytestmark = pytest.mark.lab
@@ -28,11 +30,12 @@ class Direct:
     host = "srv"
     clock_offset = None
 
-    def __init__(self, machine: WindowsServer) -> None:
+    def __init__(self, machine: WindowsServer, codepage: int = UTF8) -> None:
         self.machine = machine
+        self.codepage = codepage
 
     def run(self, line: str, stdin: Iterable[bytes] = (), timeout: float = 120.0) -> Output:
-        answer = run(self.machine, line, b"".join(stdin))
+        answer = run(self.machine, line, b"".join(stdin), codepage=self.codepage)
         return Output(answer.code, answer.out, answer.err)
 
 
@@ -48,6 +51,9 @@ def test_network_drives_and_defender(tmp_path: Path, defender: str, defended: bo
     try:
         wanted = Wanted((Entry("office", "I:\\isagri", "directory"),), FOLDER, Repository("local:x"))
         facts = gather(Direct(machine), wanted)  # type: ignore[arg-type]
+        # A console of another code page prints other bytes for the same facts.
+        again = gather(Direct(machine, 437), wanted)  # type: ignore[arg-type]
+        assert replace(again, free=facts.free) == facts
     finally:
         machine.close()
     assert facts.mapped == {"I": "\\\\nas\\isa data"}

@@ -111,7 +111,9 @@ class LinuxMachine:
     def limit_disk(self, free_bytes: int | None) -> None:
         self.free_bytes = free_bytes
 
-    def start(self, line: str, cwd: str | None, environment: dict[str, str]) -> LinuxProcess:
+    def start(
+        self, line: str, cwd: str | None, environment: dict[str, str], codepage: int = 65001
+    ) -> LinuxProcess:
         return LinuxProcess(line, cwd, environment)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from windows_lab.machine.protocol import UTF8
 from windows_lab.server import WindowsServer
 
 LIMIT = 60.0  # seconds for one command
@@ -25,10 +26,14 @@ class Answer(NamedTuple):
 
 
 def run(
-    machine: WindowsServer, line: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
+    machine: WindowsServer,
+    line: str,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    codepage: int = UTF8,
 ) -> Answer:
     """Runs ``cmd.exe /c <line>`` to its end."""
-    process = machine.start(line, None, environment or {})
+    process = machine.start(line, None, environment or {}, codepage)
     process.send(stdin, True)
     parts: dict[str, bytes] = {"stdout": b"", "stderr": b""}
     deadline = time.monotonic() + LIMIT

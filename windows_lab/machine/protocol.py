@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+UTF8 = 65001
+"""The code page by which clients that know better than 437 open their shells."""
 WINDOWS = "2022"
 """The Windows of a host whose inventory does not say lab_windows."""
 
@@ -43,5 +45,5 @@ class Machine(Protocol):
     name: str
     users: dict[str, str]  # login: password
 
-    def start(self, line: str, cwd: str | None, environment: dict[str, str]) -> Process:
-        """Runs ``cmd.exe /c <line>``. Raises NotStarted."""
+    def start(self, line: str, cwd: str | None, environment: dict[str, str], codepage: int = UTF8) -> Process:
+        """Runs ``cmd.exe /c <line>`` in a console of this code page. Raises NotStarted."""

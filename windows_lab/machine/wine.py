@@ -35,12 +35,15 @@ from windows_lab.machine import template
 from windows_lab.machine.acl import Rights
 from windows_lab.machine.call import NOT_MODELLED, Call, Gone, NotModelled, Program, exactly, split
 from windows_lab.machine.drives import Drives, NoSuchDrive
-from windows_lab.machine.protocol import WINDOWS, NotStarted
+from windows_lab.machine.protocol import UTF8, WINDOWS, NotStarted
 from windows_lab.machine.resident import Resident, WineProcess
 from windows_lab.machine.scheduler import Scheduler
 
-LONGEST_LINE = 8191  # characters that cmd.exe reads, once the variables are in the line
-WINRM_CODEPAGE, OEM_CODEPAGE = 65001, 850
+LONGEST_LINE = (
+    8191  # characters that cmd.exe reads, its own name with them, once the variables are in (KB 830473)
+)
+OEM_CODEPAGE = 850
+_SHELL = r"C:\Windows\system32\cmd.exe"
 
 
 SHADOW_COPIES = ("ok", "broken", "denied", "busy", "off")
@@ -155,7 +158,7 @@ class WineMachine:
             self.drives.find(name).mkdir(parents=True, exist_ok=True)
         self.rights.check()
         self._serve()
-        self._resident(WINRM_CODEPAGE)
+        self._resident(UTF8)
 
     def close(self) -> None:
         """Ends all processes of the host. What is on disk stays."""
@@ -177,13 +180,13 @@ class WineMachine:
                     stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
                 )  # fmt: skip
 
-    def start(self, line: str, cwd: str | None, environment: Mapping[str, str]) -> WineProcess:
+    def start(
+        self, line: str, cwd: str | None, environment: Mapping[str, str], codepage: int = UTF8
+    ) -> WineProcess:
         variables = {**self.variables(self.login, self.profile), **environment}
-        if len(_expand(line, variables)) > LONGEST_LINE:
+        if len(_expand(f'{_SHELL} /C "{line}"', variables)) > LONGEST_LINE:
             line = "(echo La ligne de commande est trop longue.)>&2&exit 1"
-        return self._spawn(
-            f"C:\\windows\\system32\\cmd.exe /c {line}", cwd or self.profile, variables, WINRM_CODEPAGE
-        )
+        return self._spawn(f"{_SHELL} /c {line}", cwd or self.profile, variables, codepage)
 
     def now(self) -> datetime:
         return self.scheduler.now()
@@ -202,7 +205,7 @@ class WineMachine:
 
     def spawn(self, line: str, cwd: str, environment: Mapping[str, str]) -> WineProcess:
         """A process for an emulated program that starts others (forfiles)."""
-        return self._spawn(line, cwd, environment, WINRM_CODEPAGE)
+        return self._spawn(line, cwd, environment, UTF8)
 
     def journal(self, event: str, **fields: object) -> None:
         """One line in the journal of the host."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from windows_lab.winrm.journal import Journal
 
 SIGNALS = {f"{SHELL}/signal/{name}" for name in ("terminate", "ctrl_c", "ctrl_break")}
+CODEPAGES = (437, 850, 1252, 65001)
+"""Those that a client may open a shell with here; Windows has more."""
 TOO_LONG = "La ligne de commande est trop longue.\r\n"
 
 
@@ -161,7 +163,7 @@ class Shells:
     def _create(self, request: Request, user: str) -> str:
         body = _element(request, "Shell")
         codepage = request.options.get("WINRS_CODEPAGE", "437")
-        if not codepage.isdecimal():
+        if not codepage.isdecimal() or int(codepage) not in CODEPAGES:
             raise WSManFault(soap.INVALID_OPTION)
         variables = f"{{{SHELL}}}Environment/{{{SHELL}}}Variable"
         shell = Shell(
@@ -221,7 +223,7 @@ class Shells:
         if len(line) > self._limits.command_line:
             return RefusedLine(TOO_LONG.encode("utf-8" if shell.codepage == 65001 else "cp850", "replace"))
         try:
-            return self._machine.start(line, shell.cwd, shell.environment)
+            return self._machine.start(line, shell.cwd, shell.environment, shell.codepage)
         except NotStarted as refused:
             raise WSManFault(soap.cannot_start(refused.number)) from None
 

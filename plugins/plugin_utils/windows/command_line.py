@@ -5,6 +5,9 @@ cmd.exe gives `& | < > ( ) ^` their meaning only outside quotes, and the values 
 Windows path can), so a pair of quotes settles all of them. What quotes do not settle is refused: `%`
 (expanded inside quotes too, and `^%` does not stop it), line ends and the other control characters. Delayed
 expansion is off in `cmd /c`, hence `!` is an ordinary character.
+
+The session puts SYSTEM_PATH before every line. So each program that a line names is that of Windows, and
+no line begins with a quote, which cmd would drop with the last one.
 """
 
 from __future__ import annotations
@@ -13,12 +16,17 @@ import re
 
 from ..errors import ProSecoursError
 
+SYSTEM_PATH = 'set "PATH=%SystemRoot%\\System32;%SystemRoot%"&'
+"""What a server has before System32 (the find and tar of Git, say) is not meant. Said once for every line,
+those of tomorrow too, and not at each of the forty programs of one."""
+SHELL = 'C:\\Windows\\System32\\cmd.exe /C ""'
+"""What WinRM starts with a line between the quotes; it counts too."""
 LONGEST_LINE = 8191
-"""Characters of cmd.exe's longest line (learn.microsoft.com, "command prompt line string limitation")."""
+"""Characters of cmd.exe's longest line, with its own name and its variables expanded (Microsoft KB 830473,
+"Command prompt line string limitation")."""
 _VARIABLE = re.compile(r"%[A-Za-z]\w*%")
 _LONGEST_VARIABLE = 80
-"""Characters that one of ours (%TEMP%, %SystemRoot%, %ComSpec%) comes to at most: cmd.exe counts a line once
-its variables are in it (from memory; where it does not, a few characters are given away)."""
+"""Characters that one of ours (%TEMP%, %SystemRoot%, %ComSpec%) comes to at most."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:\\+-]+")
 # Control characters are no part of a Windows name and, like lone surrogates and the two non-characters,
@@ -48,25 +56,19 @@ def path(value: str) -> str:
 
 
 def line(*words: str) -> str:
-    """Words that are already quoted, joined to a line for `cmd.exe /c`.
-
-    cmd drops the first and the last quote of a line that begins with one (except in a case too narrow to
-    build on), so such a line gets a pair to lose.
-    """
+    """Words that are already quoted, joined to a line for the session."""
     whole = " ".join(words)
     if re.search("[\x00-\x1f]", whole):
         raise CannotQuote(
             "a command line cannot hold a line end or another control character",
             "Take it out of the path or name that holds it",
         )
-    if whole.startswith('"'):
-        whole = f'"{whole}"'
-    fits(whole)
+    fits(SHELL + SYSTEM_PATH + whole)
     return whole
 
 
 def fits(whole: str) -> None:
-    """Refuse what cmd.exe would not read to its end, its variables counted at their longest."""
+    """Refuse a command line of cmd.exe that it would not read whole; variables count at their longest."""
     size = len(_VARIABLE.sub("v" * _LONGEST_VARIABLE, whole))
     if size > LONGEST_LINE:
         raise CannotQuote(

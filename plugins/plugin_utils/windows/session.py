@@ -27,7 +27,10 @@ class Session(Protocol):
     """The host's inventory name, for sentences."""
 
     def run(self, line: str, stdin: Iterable[bytes] = (), timeout: float = 120.0) -> Output:
-        """Run `line` through the host's cmd.exe; `timeout` is wall-clock seconds. Raises SessionError."""
+        """Run `line` through the host's cmd.exe, where programs without a path are those of Windows.
+
+        `timeout` is wall-clock seconds. Raises SessionError.
+        """
 
     def put_file(self, source: str, target: str) -> None:
         """Copy the local file `source` to the host's `target`, by PowerShell: all that Server 2016 has."""

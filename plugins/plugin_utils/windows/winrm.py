@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from ..libraries import from_pypi
+from .command_line import SYSTEM_PATH
 from .session import (
     CertificateRefused,
     ConnectionLost,
@@ -120,7 +121,7 @@ class WinRMSession:
     # -- one message each -------------------------------------------------------------------------------
 
     def _start(self, line: str, console: bool) -> str:
-        protocol = self._connection.protocol
+        protocol, line = self._connection.protocol, SYSTEM_PATH + line
         try:
             return str(protocol.run_command(self._connection.shell_id, line, console_mode_stdin=console))
         except WSManFaultError as fault:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.command_line import SYSTEM_PATH
 from lab.wine_host import Answer, run
 
 from windows_lab.errors import LabError
@@ -65,9 +66,27 @@ def test_command_lines(host: WindowsServer, line: str, code: int, out: str) -> N
 
 
 def test_a_line_is_too_long_once_its_variables_are_in_it(host: WindowsServer) -> None:
-    assert run(host, "echo %TEMP%" + "a" * 8100).code == 0
-    answer = run(host, "echo %TEMP%" + "a" * 8170)
+    assert run(host, "echo %TEMP%" + "a" * 8080).code == 0
+    answer = run(host, "echo %TEMP%" + "a" * 8150)
     assert (answer.code, answer.out, answer.err.strip()) == (1, b"", b"La ligne de commande est trop longue.")
+
+
+def test_a_shell_answers_in_the_code_page_that_it_was_opened_with(host: WindowsServer) -> None:
+    for codepage, printed in ((437, b"\x82\x90\r\n"), (65001, "éÉ\r\n".encode())):
+        assert run(host, "echo éÉ", codepage=codepage).out == printed
+        assert run(host, "chcp", codepage=codepage).out.strip().endswith(str(codepage).encode())
+    # An emulated program prints in its console's too; a file's bytes are nobody's to convert.
+    groups = run(host, "whoami /groups /fo csv /nh", codepage=437).out
+    assert "Étiquette obligatoire".encode("cp437") in groups
+    assert run(host, 'type "D:\\Données & l\'été (1)\\relevé^.txt"', codepage=437).out == "à lire\n".encode()
+
+
+def test_the_session_s_path_names_the_programs_of_windows(host: WindowsServer) -> None:
+    """Git's usr\\bin before System32 has a find and a tar of its own."""
+    run(host, "mkdir C:\\git & echo @echo of git>C:\\git\\whoami.cmd")
+    odd = {"Path": "C:\\git;C:\\Windows\\system32;C:\\Windows"}
+    assert run(host, "whoami", environment=odd).text == "of git\r\n"
+    assert run(host, f"{SYSTEM_PATH}whoami", environment=odd).text.endswith("\\administrateur\r\n")
 
 
 def test_bytes_pass_untouched(host: WindowsServer) -> None:

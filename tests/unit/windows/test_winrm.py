@@ -11,6 +11,7 @@ import pytest
 import requests
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows import session
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows import winrm as winrm_session
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.command_line import SYSTEM_PATH
 from winrm.exceptions import (
     InvalidCredentialsError,
     WinRMOperationTimeoutError,
@@ -92,13 +93,13 @@ def test_a_command_is_run_received_and_signalled() -> None:
     opened, protocol = begin()
     protocol.replies = [(b"o1", b"", -1, False), WinRMOperationTimeoutError(), (b"o2", b"e", 12, True)]
     assert opened.run("ver") == session.Output(12, b"o1o2", b"e")
-    assert protocol.log == ["run shell1 ver True", "signal"]
+    assert protocol.log == [f"run shell1 {SYSTEM_PATH}ver True", "signal"]
 
 
 def test_input_goes_out_in_blocks_and_the_last_one_ends_it() -> None:
     opened, protocol = begin()
     opened.run("tar", stdin=[b"", b"a" * winrm_session.CHUNK, b"b", b"c"])
-    assert protocol.log[0] == "run shell1 tar False"
+    assert protocol.log[0] == f"run shell1 {SYSTEM_PATH}tar False"
     assert protocol.sent == [(b"a" * winrm_session.CHUNK, False), (b"bc", True)]
 
 
@@ -132,7 +133,7 @@ def test_a_used_up_shell_is_renewed_once_in_the_same_login() -> None:
     opened, protocol = begin()
     protocol.commands = [fault(wmi=0x803381A6), "command"]
     assert opened.run("ver").exit_code == 3
-    assert protocol.log[1:4] == ["close shell1 False", "open 65001", "run shell2 ver True"]
+    assert protocol.log[1:4] == ["close shell1 False", "open 65001", f"run shell2 {SYSTEM_PATH}ver True"]
     protocol.commands = [fault(0x803381A6)]
     with pytest.raises(session.QuotaExceeded):
         opened.run("ver")
