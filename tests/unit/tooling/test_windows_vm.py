@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tree_sitter
+import tree_sitter_powershell
 import yaml
 
 CHECKOUT = Path(__file__).parents[3]
@@ -80,6 +82,27 @@ def _steps() -> list[dict[str, Any]]:
     workflow = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "windows.yml").read_text())
     steps: list[dict[str, Any]] = workflow["jobs"]["molecule"]["steps"]
     return steps
+
+
+def _mistakes(script: bytes) -> list[bytes]:
+    """The places in a script of PowerShell that its grammar has no word for."""
+    language = tree_sitter.Language(tree_sitter_powershell.language())
+    nodes, found = [tree_sitter.Parser(language).parse(script).root_node], []
+    while nodes:
+        node = nodes.pop()
+        nodes += node.children
+        if node.is_error or node.is_missing:
+            found.append(script[max(0, node.start_byte - 40) : node.end_byte + 40])
+    return found
+
+
+def test_what_windows_is_to_run_is_powershell() -> None:
+    scripts = [step["run"] for step in _steps() if step.get("shell") in ("powershell", "pwsh")]
+    assert len(scripts) == 3
+    for script in [(VM / "oem" / "winrm.ps1").read_text(), *scripts]:
+        assert _mistakes(script.encode()) == []
+    assert _mistakes(b"if ($a -eq 1) { Write-Output 'b' ")
+    assert _mistakes(b"Set-Item -Path") == []
 
 
 @pytest.mark.parametrize(

@@ -20,4 +20,4 @@ New-NetFirewallRule -DisplayName 'WinRM HTTPS' -Direction Inbound -Protocol TCP 
 # A local administrator keeps its rights over the network only with this value.
 $policies = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System'
 Set-ItemProperty -Path $policies -Name LocalAccountTokenFilterPolicy -Value 1 -Type DWord
-Remove-Item C:\OEM\server.pfx, C:\OEM\pfx.txt
+Remove-Item -Path 'C:\OEM\server.pfx', 'C:\OEM\pfx.txt'
