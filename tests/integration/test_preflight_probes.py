@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session 
 from lab.wine_host import run
 
 from windows_lab.machine.protocol import UTF8
+from windows_lab.programs.console import DOS_ATTRIBUTES
 from windows_lab.server import WindowsServer
 
 pytestmark = pytest.mark.lab
@@ -45,11 +47,16 @@ def test_network_drives_and_defender(tmp_path: Path, defender: str, defended: bo
         "lab_drives": ["D"],
         "lab_network_drives": {"I": "\\\\nas\\isa data"},
         "lab_defender": defender,
+        "lab_shell_memory": 512,
     }
     machine = WindowsServer("srv", tmp_path, settings, {"Administrateur": "x"})
     machine.prepare()
     try:
-        wanted = Wanted((Entry("office", "I:\\isagri", "directory"),), FOLDER, Repository("local:x"))
+        for name, attributes in (("a.txt", b"0x4020"), ("b.txt", b"0x401620"), ("c.txt", b"0x20")):
+            run(machine, f"mkdir D:\\bureau\\sous & echo 1 >D:\\bureau\\sous\\{name}")
+            os.setxattr(machine.drives.find(f"D:\\bureau\\sous\\{name}"), DOS_ATTRIBUTES, attributes)
+        perimeter = (Entry("office", "I:\\isagri", "directory"), Entry("office", "D:\\bureau", "directory"))
+        wanted = Wanted(perimeter, FOLDER, Repository("local:x"))
         facts = gather(Direct(machine), wanted)  # type: ignore[arg-type]
         # A console of another code page prints other bytes for the same facts.
         again = gather(Direct(machine, 437), wanted)  # type: ignore[arg-type]
@@ -59,3 +66,5 @@ def test_network_drives_and_defender(tmp_path: Path, defender: str, defended: bo
     assert facts.mapped == {"I": "\\\\nas\\isa data"}
     assert facts.entries[0].missing
     assert facts.defended is defended
+    assert facts.shell_memory == 512
+    assert [entry.apart for entry in facts.entries] == [0, 2], "encrypted by EFS; a placeholder of OneDrive"

@@ -5,8 +5,8 @@ and goes on after an error. The lab's limit of the disks is obeyed. Not modelled
 that a program holds open is copied all the same), attributes, /MIR, /PURGE, /MOVE and the like.
 
 Its output is in the OEM code page whatever the console's is. The summary's columns are total, copied
-(here: what a real run would copy), skipped, mismatch, failed, extras. What /XF and /XD leave out counts in
-total and skipped, as the file classes that /V names do."""
+(here: what a real run would copy), skipped, mismatch, failed, extras. What /XF, /XD and /IA leave out counts
+in total and skipped, as the file classes that /V names do."""
 
 from __future__ import annotations
 
@@ -43,6 +43,10 @@ _SWITCHES = {
     "/COPYALL",
     "/DCOPY:DAT",
 }
+_ATTRIBUTES = {
+    "R": 0x1, "H": 0x2, "S": 0x4, "A": 0x20, "T": 0x100, "C": 0x800, "O": 0x1000, "N": 0x2000, "E": 0x4000,
+}  # fmt: skip
+"""Letters of /IA and their bits (Microsoft Learn, "robocopy", "File attribute constants")."""
 _FULL = 112  # ERROR_DISK_FULL
 _LINE = "-" * 79
 _FATAL = 16
@@ -55,6 +59,7 @@ class _Options:
     patterns: list[str]
     switches: set[str] = field(default_factory=set)
     levels: int = 0  # of directories, 0: all
+    attributes: int = 0  # one of which a file has to have, 0: any file
     copies: bool = False
     without_files: list[str] = field(default_factory=list)
     without_folders: list[str] = field(default_factory=list)
@@ -116,6 +121,8 @@ def _parse(call: Call) -> _Options:
         listing = {"/XF": options.without_files, "/XD": options.without_folders}.get(flag, names)
         if match := re.fullmatch(r"/LEV:(\d+)", flag):
             options.levels = int(match[1])
+        elif match := re.fullmatch(r"/IA:([RASHCNETO]+)", flag):
+            options.attributes = sum(_ATTRIBUTES[letter] for letter in {*match[1]})
         elif flag in _SWITCHES:
             options.switches.add(flag)
         elif flag not in ("/XF", "/XD") and not re.fullmatch(r"/[RW]:\d+", flag):
@@ -127,12 +134,21 @@ def _parse(call: Call) -> _Options:
         not options.switches >= {"/COPYALL", "/DCOPY:DAT", "/XJ", "/NFL", "/NDL", "/NJH", "/NJS"}
         or options.without_files
         or options.without_folders
+        or options.attributes
     ):
         call.not_modelled("copying with lists, a summary, links or exclusions")
     if len(names) < 2:
         call.not_modelled("a call without source and target")
     options.source, options.target, options.patterns = names[0], names[1], names[2:] or ["*.*"]
     return options
+
+
+def _attributes(path: Path) -> int:
+    """What Linux keeps of a file's attributes; a file without them is one to archive."""
+    try:
+        return int(os.getxattr(path, DOS_ATTRIBUTES), 16)
+    except OSError:
+        return _ATTRIBUTES["A"]
 
 
 def _find(call: Call, path: str) -> Path | None:
@@ -161,7 +177,8 @@ def _walk(call: Call, options: _Options, folder: Path, shown: str, level: int, s
             folders.append(entry)
         elif wanted.match(entry.name):
             status = entry.stat()
-            skipped = unwanted.match(entry.name) or shown.lower() + entry.name.lower() in _lower(
+            apart = options.attributes and not options.attributes & _attributes(entry)
+            skipped = apart or unwanted.match(entry.name) or shown.lower() + entry.name.lower() in _lower(
                 options.without_files
             )
             for counts, amount in ((sums.files, 1), (sums.size, status.st_size)):

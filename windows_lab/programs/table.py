@@ -8,6 +8,7 @@ from windows_lab.machine.call import Program
 from windows_lab.programs import (
     certutil,
     console,
+    cscript,
     curl,
     findstr,
     forfiles,
@@ -22,6 +23,7 @@ from windows_lab.programs import (
 PROGRAMS: Mapping[str, Program] = {
     **certutil.PROGRAMS,
     **console.PROGRAMS,
+    **cscript.PROGRAMS,
     **curl.PROGRAMS,
     **findstr.PROGRAMS,
     **forfiles.PROGRAMS,

@@ -35,6 +35,10 @@ VOLUME_WARNS = 0.9
 FIRST_BACKUP_LIMIT = 48.0
 """Hours of a first backup above which the import option is advised (C16)."""
 
+SHELL_MEMORY = 1024
+"""Megabytes: the default of MaxMemoryPerShellMB. Below it WinRM is unsupported (Microsoft Learn, "Quota
+Management for Remote Shells"), and restic holds the repository's index in memory."""
+
 WINDOWS_SERVER = {14393: "2016", 17763: "2019", 20348: "2022", 25398: "version 23H2", 26100: "2025"}
 """Build number -> release. Builds between two of them are yearly releases of the same line."""
 
@@ -316,6 +320,21 @@ def _perimeter(case: Case) -> Iterator[Row]:
             )
 
 
+def _apart(case: Case) -> Iterator[Row]:
+    for item in case.facts.entries:
+        if item.apart:
+            box, path, files = item.entry.box, item.entry.path, plural(item.apart, "file")
+            sentence = (
+                f"{path} (box {box}) holds {files} encrypted for one user (EFS) or kept in a cloud only"
+                " (OneDrive, on demand): SYSTEM, as which the backup runs, may not be able to read them"
+            )
+            remedy = (
+                "have them decrypted or always kept on this device, or leave them out of the contract; the"
+                " first backup's log names what could not be read"
+            )
+            yield Row(f"{box}  {path}", f"{files} apart", Finding("apart", "C1", WARNS, sentence, remedy))
+
+
 def _antivirus(case: Case) -> Iterator[Row]:
     if case.facts.defended:
         folder = case.wanted.folder
@@ -324,6 +343,17 @@ def _antivirus(case: Case) -> Iterator[Row]:
             "have the client exclude that folder if a deploy or a backup says that restic.exe does not run"
         )
         yield Row("Antivirus", "Microsoft Defender", Finding("antivirus", "C2", INFORMS, sentence, remedy))
+
+
+def _memory(case: Case) -> Iterator[Row]:
+    memory = case.facts.shell_memory
+    if memory and memory < SHELL_MEMORY:
+        sentence = (
+            f"a command over WinRM may take {memory} MB (MaxMemoryPerShellMB): restic may be ended when a"
+            " deploy opens the repository, or when a restore is prepared; backups are not concerned"
+        )
+        remedy = f"set MaxMemoryPerShellMB to {SHELL_MEMORY}, which is the default, or more"
+        yield Row("WinRM memory", f"{memory} MB", Finding("shell_memory", "C2", INFORMS, sentence, remedy))
 
 
 def _volume(case: Case) -> Iterator[Row]:
@@ -495,9 +525,11 @@ CHECKS: tuple[Callable[[Case], Iterable[Row]], ...] = (
     _windows,
     _delivery,
     _antivirus,
+    _memory,
     _clock,
     _disk,
     _perimeter,
+    _apart,
     _volume,
     _repository,
     _first_backup,

@@ -115,6 +115,8 @@ class EntryFacts:
     entry: Entry
     tree: robocopy.Tree | None
     error: int | None = None
+    apart: int = 0
+    """Files that are encrypted for a user or lie in a cloud; asked for until the agent is there."""
 
     @property
     def missing(self) -> bool:
@@ -146,6 +148,8 @@ class Facts:
     """Letter -> `\\\\server\\share`, of the network drives of the users whose registry is loaded."""
     defended: bool = False
     """Microsoft Defender runs here, and nothing excludes the agent's folder."""
+    shell_memory: int | None = None
+    """Megabytes that a command over WinRM may take; 0: as many as there are."""
 
     @property
     def size(self) -> int:
@@ -190,6 +194,12 @@ def defended(service: bytes, exclusions: bytes, folder: str) -> bool:
         return False
     excluded = re.findall(r"(?m)^\s+([A-Za-z]:\\.*?)\s+REG_\w+\s", decode(exclusions))
     return not any(windows_paths.inside(folder, path) for path in excluded)
+
+
+def shell_memory(output: bytes) -> int | None:
+    """MaxMemoryPerShellMB of `winrm get winrm/config/winrs`, whose names are those of a schema."""
+    found = re.search(rb"(?m)^[ \t]*MaxMemoryPerShellMB[ \t]*=[ \t]*(\d+)", output)
+    return int(found[1]) if found else None
 
 
 def tar(output: bytes) -> str | None:
@@ -303,13 +313,22 @@ def probes(wanted: Wanted) -> tuple[Probe, ...]:
         Probe("mapped", "for /f %k in ('reg query HKU') do @reg query %k\\Network /s"),
         Probe("defender", r"reg query HKLM\SYSTEM\CurrentControlSet\Services\WinDefend /v Start"),
         Probe("excluded", "&".join(f'reg query "{key}"' for key in _EXCLUSIONS)),
+        # What `winrm` is; itself a batch file, it would end the line.
+        Probe("quotas", r"cscript //nologo %SystemRoot%\System32\winrm.vbs get winrm/config/winrs"),
     ]
     if wanted.repository.address:
         fixed.append(Probe("repository", _repository_probe(wanted)))
         if wanted.repository.ca:
             unchecked = f"{CURL} --insecure {argument(wanted.repository.address)}"
             fixed += [_CURL_VERSION, Probe("unchecked", f"if exist {path(wanted.authority)} {unchecked}")]
-    return (*fixed, *_listings(wanted.perimeter, robocopy.exclusions(wanted.excludes)[0]))
+    leave_out = robocopy.exclusions(wanted.excludes)[0]
+    # A second walk through all trees: for a first deploy alone.
+    before = f"if not exist {path(folder + 'repository.id')}"
+    apart = [
+        Probe(f"apart{index}", f"{before} {_listing(entry, leave_out)} {robocopy.APART}")
+        for index, entry in enumerate(wanted.perimeter)
+    ]
+    return (*fixed, *_listings(wanted.perimeter, leave_out), *apart)
 
 
 def _listings(entries: Iterable[Entry], leave_out: str) -> list[Probe]:
@@ -324,7 +343,9 @@ def gather(session: Session, wanted: Wanted, timeout: float = 900.0) -> Facts:
     files takes minutes to walk). Raises SessionError, CannotQuote, Garbled.
     """
     sections = ask(session, probes(wanted), timeout)
-    trees = [robocopy.tree(sections[f"entry{index}"]) for index in range(len(wanted.perimeter))]
+    count = range(len(wanted.perimeter))
+    trees = [robocopy.tree(sections[f"entry{index}"]) for index in count]
+    apart = [robocopy.tree(sections[f"apart{index}"])[0] for index in count]
     return Facts(
         groups=groups(sections["groups"]),
         windows=windows(sections["windows"]),
@@ -332,13 +353,15 @@ def gather(session: Session, wanted: Wanted, timeout: float = 900.0) -> Facts:
         clock_offset=session.clock_offset,
         free=disk.free_space(sections["disk"]),
         entries=tuple(
-            EntryFacts(entry, *found) for entry, found in zip(wanted.perimeter, trees, strict=True)
+            EntryFacts(entry, *found, others.files if others else 0)
+            for entry, found, others in zip(wanted.perimeter, trees, apart, strict=True)
         ),
         way=_way(sections, wanted) if "repository" in sections else None,
         deployed=b"1" in sections["deployed"],
         backed_up=backed_up(sections["status"]),
         mapped=mapped(sections["mapped"]),
         defended=defended(sections["defender"], sections["excluded"], wanted.folder),
+        shell_memory=shell_memory(sections["quotas"]),
     )
 
 

@@ -23,6 +23,11 @@ them; sizes in bytes, only the summary, no junctions (restic does not follow the
 destination is a name that does not exist and is not created."""
 
 
+APART = "/IA:EO"
+"""robocopy: only files that are encrypted for a user (EFS), or offline: placeholders of OneDrive and the
+like, whose content is in a cloud (Microsoft Learn, "robocopy", "File attribute constants")."""
+
+
 class Tree(NamedTuple):
     """The summary of one robocopy listing: directories and files counted, bytes, and directories that
     refused to be read."""

@@ -72,7 +72,7 @@ def test_arguments_as_the_c_library_splits_them(line: str, arguments: list[str])
         "schtasks /create /sc daily /tn x /tr y", "schtasks /query /v", "icacls D:\\arbre /verify",
         "certutil -urlcache http://x", "tar -cf x y", "curl -L http://x", "robocopy D:\\arbre D:\\b",
         "robocopy D:\\arbre NULL /L /MIR", "whoami /all", "findstr /s x D:\\*", "forfiles /d 01/01/2026",
-        "where /r C:\\ x", "ping 8.8.8.8", "icacls", "notepad", "bitsadmin /list",
+        "where /r C:\\ x", "cscript //nologo x.vbs", "ping 8.8.8.8", "icacls", "notepad", "bitsadmin /list",
         "findstr /c:une /c:ligne D:\\texte.txt", "findstr \"VSS error\" D:\\texte.txt",
     ],
 )  # fmt: skip

@@ -111,6 +111,12 @@ def test_network_drives_from_the_users_registry(encoding: str) -> None:
     assert facts.mapped(b"") == {}
 
 
+def test_the_memory_of_a_shell() -> None:
+    answer = b'Winrs\r\n    MaxProcessesPerShell = 25\r\n    MaxMemoryPerShellMB = 150 [Source="GPO"]\r\n'
+    assert facts.shell_memory(answer) == 150
+    assert facts.shell_memory(b"Erreur WSManFault") is None
+
+
 START = "    Start    REG_DWORD    0x{}\r\n"
 
 
