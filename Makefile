@@ -11,7 +11,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PROSECOURS_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/prosecours
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo docs test lint mutants soak sanity options fresh lab-up lab-down bench windows-vm lock clean
+.PHONY: help setup demo docs test lint mutants soak sanity options fresh lab-up lab-down bench windows-vm record lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -65,6 +65,9 @@ bench: setup ## requests, bytes and wall time; writes build/bench.json
 
 windows-vm: ## a French Windows Server in a virtual machine, for the scenarios (VERSION=2016, 2019, 2022 or 2025)
 	@tools/windows-vm/start "$(or $(VERSION),2022)"
+
+record: setup ## ask a Windows server what only a real one can tell (HOST=name INVENTORY=path)
+	@python -m tools.record "$(or $(HOST),$(error HOST=name of a server of the inventory))" $(if $(INVENTORY),-i "$(INVENTORY)")
 
 lock: ## make requirements*.txt anew from requirements*.in
 	@tools/lock

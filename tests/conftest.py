@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+pytest_plugins = ["support.site"]
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 COLLECTIONS = CHECKOUT / "build" / "collections"
 
@@ -57,7 +59,7 @@ _load_collections_as_ansible_does()
 
 CROWD = 1.5
 """Workers per processor: what is tested is mostly waited for."""
-ORDER = ("molecule", "integration", "attacks", "lab", "browser", "unit")
+ORDER = ("molecule", "integration", "attacks", "recordings", "lab", "browser", "unit")
 """What takes longest begins first, so that short tests fill up the end."""
 ALONE = ("molecule", "integration/maintenance/test_years.py")
 """A file goes to one worker, since its tests share machines; but each test of these is by itself."""

@@ -178,8 +178,10 @@ def _walk(call: Call, options: _Options, folder: Path, shown: str, level: int, s
         elif wanted.match(entry.name):
             status = entry.stat()
             apart = options.attributes and not options.attributes & _attributes(entry)
-            skipped = apart or unwanted.match(entry.name) or shown.lower() + entry.name.lower() in _lower(
-                options.without_files
+            skipped = (
+                apart
+                or unwanted.match(entry.name)
+                or shown.lower() + entry.name.lower() in _lower(options.without_files)
             )
             for counts, amount in ((sums.files, 1), (sums.size, status.st_size)):
                 counts.total += amount
