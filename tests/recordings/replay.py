@@ -177,7 +177,7 @@ EXPECTED: Mapping[str, object] = {
     "session/errorlevel": ["passed"],
     "session/crash": 0xC0000005,
     "session/quotas": True,
-    "session/quotes": ["[a & b] [c^d]"],
+    "session/quotes": ['["a & b"] ["c^d"]'],
     "length/8192": [],
     "findstr/one": ['{"message_type":"summary"}'],
     "findstr/several": ["VssApi", "VSS error 5"],

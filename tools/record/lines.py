@@ -74,9 +74,7 @@ def _saved(name: str, kept: str) -> str:
 
 
 _DATA, _SUB = _at("data"), _at(r"data\sub")
-_QUOTED = (
-    f'cd /d "{FOLDER}"&copy /y say.cmd "say & (1).cmd">nul&cmd /d /c ""{_at("say & (1).cmd")}" "a & b" "c^d""'
-)
+_QUOTED = f'"{_at("say.cmd")}" "a & b" "c^d"'
 _PUT_BACK = (
     f'icacls "{_SUB}" /save "{_at("kept.acl")}" /c /q>nul&&icacls "{_SUB}" /grant *S-1-1-0:R /q>nul'
     f'&&icacls "{_DATA}\\." /restore "{_at("kept.acl")}" /c /q>nul&&{_saved(_SUB, "now.acl")}'
@@ -250,7 +248,7 @@ _TEXTS = {
     "status.json": '{"format": 1, "exit_code": 0}\n',
     "repository.txt": "rest:https://127.0.0.1:9/\n",
     "password.txt": "of a repository that is thrown away\n",
-    "say.cmd": "@echo [%~1] [%~2]\n",
+    "say.cmd": "@echo [%1] [%2]\n",
 }
 
 
