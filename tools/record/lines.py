@@ -130,12 +130,19 @@ def _product() -> Iterator[tuple[str, Probe]]:
 
 
 PROBES = tuple(_product())
+_IN_BOTH = {
+    "preflight/groups", "preflight/mapped", "preflight/disk", "preflight/entry0", "preflight/entry1",
+    "agent/folder_rights", "agent/hash-restic.exe",
+}  # fmt: skip
+"""The probes whose answer may be another one for SYSTEM."""
 _HIDES = {"mapped": MAPPED, "disk": VOLUME, "excluded": EXCLUDED}
 
 
 def _rows() -> Iterator[Line]:
     for room, one in PROBES:
-        yield Line(f"{room}/{one.name.replace(':', '-')}", one.line, "probes", hides=_HIDES.get(one.name, ""))
+        name = f"{room}/{one.name.replace(':', '-')}"
+        session = BOTH if name in _IN_BOTH else LOGIN  # the product asks as the login
+        yield Line(name, one.line, "probes", session, hides=_HIDES.get(one.name, ""))
     numbered = [Probe(f"{room}-{one.name}", one.line) for room, one in PROBES if one.name not in _HIDES]
     for number, line in enumerate(probe.commands(numbered, "record")):
         yield Line(f"probes/together-{number}", line, "probes", LOGIN)
@@ -288,7 +295,7 @@ def files() -> dict[str, bytes]:
     xml = "\ufeff" + windows_task.render(task_values()).replace("\n", "\r\n")
     made = {name: text.replace("\n", "\r\n").encode("ascii") for name, text in _TEXTS.items()}
     rows = "".join(
-        f":{number}\n{batch(row.line.replace('$session', SYSTEM))}\nexit /b\n"
+        f":{number}\n{batch(row.line.replace('$session', SYSTEM))}\nexit /b %ERRORLEVEL%\n"
         for number, row in enumerate(of(SYSTEM))
     )
     template = Path(__file__).with_name("record.cmd").read_text("ascii")

@@ -15,9 +15,10 @@ exit /b
 
 :one
 set "BEGIN=%TIME: =0%"
-cmd /d /e:on /v:off /c rows.cmd %1 <nul >%1.out 2>%1.err
+cmd /d /e:on /v:off /c rows.cmd %1 <nul >>rows.out 2>>rows.err
 set CODE=%ERRORLEVEL%
->>codes.txt echo %1 %CODE% %BEGIN% %TIME: =0%
+rem Where the next row's output begins: both files are brought home whole.
+for %%o in (rows.out) do for %%e in (rows.err) do >>codes.txt echo %1 %CODE% %BEGIN% %TIME: =0% %%~zo %%~ze
 exit /b
 
 :held

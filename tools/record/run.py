@@ -173,30 +173,16 @@ def _as_system(server: Server) -> list[Answer]:
 
 
 def _recorded(server: Server) -> list[Answer]:
-    """What the task's lines printed, brought home by the product's own way."""
-    rows = lines.of(SYSTEM)
-    files = [f"{number}.{stream}" for number in range(len(rows)) for stream in ("out", "err")]
-    questions = [Probe("codes", f'type "{FOLDER}\\codes.txt"')]
-    questions += [Probe(file, f'type "{FOLDER}\\{file}"') for file in files]
-    sections = probe.ask(server, questions, 600)
-    codes = {
-        int(words[0]): words[1:]
-        for one in probe.decode(sections["codes"]).splitlines()
-        if len(words := one.split()) == 4
-    }
-    listed = probe.decode(server.run(f'cd /d "{FOLDER}"&{_SIZES}').stdout)
-    sizes = dict(one.split()[::-1] for one in listed.splitlines() if one.strip())
-    if len(codes) != len(rows):
-        problem = f"the task told the end of {len(codes)} lines, not of {len(rows)}"
+    """What the task's lines printed, brought home by the product's own way and cut where each began."""
+    rows, names = lines.of(SYSTEM), ("codes.txt", "rows.out", "rows.err")
+    answers, kept = [], probe.ask(server, [Probe(name, f'type "{FOLDER}\\{name}"') for name in names], 600)
+    ends = [one.split() for one in probe.decode(kept["codes.txt"]).splitlines() if one.strip()]
+    if [int(words[0]) for words in ends] != list(range(len(rows))):
+        problem = f"the task told the end of {len(ends)} lines, not of {len(rows)}"
         raise RecorderError(problem, "Run it again; if it stays so, report it", server.host)
-    answers = []
-    for number, row in enumerate(rows):
-        out, err = (sections[f"{number}.{stream}"] for stream in ("out", "err"))
-        whole = all(
-            str(len(sections[f"{number}.{stream}"])) == sizes.get(f"{number}.{stream}")
-            for stream in ("out", "err")
-        )
-        code, begin, end = codes[number]
+    out = err = 0
+    for row, (_number, code, begin, end, *sizes) in zip(rows, ends, strict=True):
+        before, (out, err) = (out, err), map(int, sizes)
         answers.append(
             Answer(
                 row.name,
@@ -205,16 +191,13 @@ def _recorded(server: Server) -> list[Answer]:
                 0,
                 int(code),
                 duration((_clock(end) - _clock(begin)) % 86_400),
-                whole=whole,
+                whole=len(kept["rows.out"]) >= out and len(kept["rows.err"]) >= err,
                 hides=row.hides,
-                out=out,
-                err=err,
+                out=kept["rows.out"][before[0] : out],
+                err=kept["rows.err"][before[1] : err],
             )
         )
     return answers
-
-
-_SIZES = "for %f in (*.out *.err) do @echo %~zf %f"
 
 
 def _clock(time_of_day: str) -> float:
