@@ -165,7 +165,11 @@ def test_a_new_repository_is_initialised(tmp_path: Path) -> None:
             "certificate",
             "prosecours_repository_ca",
         ),
-        (failed(1, "unexpected HTTP response (401): 401"), "user name or password", "repository_password"),
+        (
+            failed(1, "unexpected HTTP response (401): 401"),
+            "user name or password",
+            "playbooks/repository.yml",
+        ),
         (failed(1, "unexpected HTTP response (403): 403"), "another user", "prosecours_repository_url"),
         (failed(1, "unexpected HTTP response (507): 507 Insufficient Storage"), "is full", "Raise"),
         (failed(1, "dial tcp: lookup x: no such host"), "cannot be reached", "firewall"),

@@ -132,10 +132,10 @@ def test_technical_variables_and_their_order_do_not(inventory: Inventory, old: s
 
 def test_a_server_more_is_a_term_more(inventory: Inventory) -> None:
     before = of(inventory)
-    inventory.edit(
-        MOULIN,
-        ("      hosts:\n", "      hosts:\n        moulin-new:\n          prosecours_office: [E:\\Plans]\n"),
+    new = (
+        "        moulin-new:\n          ansible_host: 127.0.1.19\n          prosecours_office: [E:\\Plans]\n"
     )
+    inventory.edit(MOULIN, ("      hosts:\n", f"      hosts:\n{new}"))
     assert [str(one) for one in agreed.differences(before, of(inventory))] == [
         r"moulin-new, bureautique E:\Plans: ☐ → ☑"
     ]
