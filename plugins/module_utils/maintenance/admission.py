@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from . import sealed
+from .model import UNKNOWN_KEY
 from .sealed import Blob, Key, Rubbish
 from .storage import Storage
 
@@ -265,7 +266,7 @@ class Admission:
             break
         if found[1] is not None:
             for name in keys.keys() - {found[0]}:
-                self.aside["keys", name] = Aside("keys", name, keys[name].at, "is a key that nobody knows")
+                self.aside["keys", name] = Aside("keys", name, keys[name].at, UNKNOWN_KEY)
         return found
 
 

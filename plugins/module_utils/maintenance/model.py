@@ -11,6 +11,9 @@ from datetime import date, datetime, timedelta
 
 from .volume import Day, Volume
 
+UNKNOWN_KEY = "is a key that nobody knows"
+"""What is said in `rubbish` of a key that a client added: with it he could come back."""
+
 
 @dataclass(frozen=True)
 class Promise:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
-from ...module_utils.maintenance.model import Status
+from ...module_utils.maintenance.model import UNKNOWN_KEY, Status
 from ...module_utils.maintenance.printable import printable
 from ...module_utils.maintenance.volume import Volume
 from ..clock import PARIS, local
@@ -395,6 +395,14 @@ def _held_back(client: ClientFacts, status: Status) -> Iterator[Finding]:
         yield make(client, "forged_time", detail=snapshot[:8], id=snapshot[:8])
     for snapshot, problems in status.losses.items():
         yield make(client, "sudden_loss", detail=snapshot[:8], id=snapshot[:8], problems=_problems(problems))
+    for text in status.rubbish:
+        # A key of his own is the way back in for whoever had the access once.
+        severity = CRITICAL if UNKNOWN_KEY in text else ""
+        what = text[:_QUOTED]
+        yield make(client, "rubbish", detail=text.partition(" (")[0], severity=severity, what=what)
+    if status.unmeasured:
+        first = status.unmeasured[0][:8]
+        yield make(client, "unmeasured", count=len(status.unmeasured), id=first)
     for name, one in status.retired.items():
         fate = ("stays: versions in it wait for a judgement", "reste : des versions y attendent un jugement")
         if one.goes_on:

@@ -329,6 +329,26 @@ _ROWS = (
         " rejeter (prosecours_retention_reject)",
     ),
     Kind(
+        "rubbish", REPOSITORY, WARNING, "C12",
+        "somebody with the access of a server of {client} sent what no restic makes: {what}. It is set aside",
+        "Find out who has that server's access: it is the client's breach of VI.1 unless one of us did it;"
+        " follow docs/checks.md (Admission), and give the server new passwords",
+        "Un tiers disposant des accès d'un serveur de {client} a envoyé au dépôt ce qu'aucune sauvegarde ne"
+        " produit (détail : {what}) ; c'est mis à part",
+        "Chercher qui dispose de ces accès (manquement à l'article VI.1, sauf si c'est l'un des nôtres) et"
+        " donner de nouveaux mots de passe au serveur",
+    ),
+    Kind(
+        "unmeasured", REPOSITORY, WARNING, "C7",
+        "retention is held back for {client}: {count} version(s) could not be measured, as {id}",
+        "Run playbooks/retention.yml again; reject what no server of the client has sent"
+        " (prosecours_retention_reject)",
+        "La suppression des anciennes versions de {client} est suspendue : {count} version(s) n'ont pu être"
+        " mesurées, dont {id}",
+        "Relancer retention.yml ; rejeter ce qu'aucun serveur du client n'a envoyé"
+        " (prosecours_retention_reject)",
+    ),
+    Kind(
         "retired", REPOSITORY, NOTICE, "C7",
         "{server} is in the contract of {client} no more; its repository {fate}",
         "Nothing to do if that is meant; else put the server back into the inventory under its old name",

@@ -144,6 +144,17 @@ CASES: dict[str, tuple[ClientFacts, str, str]] = {
     "no dump at all": (
         client(repository=status(dumps={HOST: [dump(None)]})), "stale_dumps", "warning",
     ),
+    "rubbish": (
+        client(repository=status(rubbish=["srv: index/0a1b2c3d (arrived 2026-11-23 21:30 UTC) is no index"])),
+        "rubbish", "warning",
+    ),
+    "a key of his own": (
+        client(repository=status(rubbish=["srv: keys/0a1b2c3d (arrived x) is a key that nobody knows"])),
+        "rubbish", "critical",
+    ),
+    "a thousand versions": (
+        client(repository=status(unmeasured=["3fa2bc10" * 8])), "unmeasured", "warning",
+    ),
     "a server that left": (
         client(repository=status(retired={"old": {"last": OLD, "goes_on": "2026-12-12", "held": []}})),
         "retired", "notice",
