@@ -489,7 +489,7 @@ def main() -> int:
             begun = time.monotonic()
             target = place / one.file
             whole = target.read_text("utf-8")
-            target.write_text(mutated(one), "utf-8")
+            target.write_text(mutated(one, place), "utf-8")
             try:
                 failed, said = red(place, one.test)
             finally:
