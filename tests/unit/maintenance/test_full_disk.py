@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.errors import ProSecoursError
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.errors import sentence as told
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.retired import Sighting
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.state import Judgement, State
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.volume import Day
 
@@ -27,6 +28,7 @@ WRITES: dict[str, Callable[[State], Any]] = {
     "unfinished.json": lambda state: state.begin(["ab" * 32]),
     "volume.json": lambda state: state.keep_volume(Day(NOW.date(), 1, 1, 10)),
     "retention.json": lambda state: state.keep_report({"failure": "x" * 100}, NOW),
+    "retired.json": lambda state: state.keep_sightings({"sql": Sighting(1, NOW.date())}),
     "failure.json": lambda state: state.keep_failure("x" * 100),
 }
 
