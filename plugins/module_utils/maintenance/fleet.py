@@ -452,6 +452,7 @@ def _dropped(
     with state.locked():
         before = state.sightings()
         places = _left(client, before)
+        doomed = [name for name in doomed if name in places]  # nobody has removed it by hand meanwhile
         sightings = retired.seen(left, before, today)
         for name in doomed:
             sightings[name] = replace(sightings[name], going=True)
