@@ -103,7 +103,8 @@ MUTANTS = (
     Mutant(
         "back up encrypted", f"{M}/maintenance/sudden_loss.py",
         "median(past) if len(past) == USUAL else 0.0", "median(past) if past else 0.0",
-        "attacks/test_ransomware.py",
+        "unit/maintenance/test_sudden_loss.py"
+        "::test_where_everything_changes_every_night_the_first_week_is_told",
     ),
     Mutant(
         "back up encrypted", f"{M}/maintenance/sudden_loss.py",
