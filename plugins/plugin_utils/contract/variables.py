@@ -179,7 +179,7 @@ def _value_mistakes(name: str, value: Any) -> Iterator[Mistake]:
 
 
 _BLANKS = " \t\u00a0\u2007\u202f"
-_QUOTES = {"«": "»", "“": "”", "„": "“", "‘": "’", "‹": "›"}
+_QUOTES = {"«": "»", "\u201c": "\u201d", "\u201e": "\u201c", "\u2018": "\u2019", "‹": "›"}
 
 
 def _word_processed(value: Any, way: Way) -> Iterator[Mistake]:
