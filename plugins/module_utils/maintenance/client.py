@@ -129,7 +129,8 @@ def _foretold(order: Order, repository: Repository, state: State, admission: Adm
     if held:
         planned = replace(planned, removed=(), prune=False)
     foretold = report(order, facts, planned, facts)
-    return {**foretold, "rubbish": list(sentences(admission)), "counted": counted(facts)}
+    told = {"rubbish": list(sentences(admission)), "aside": _aside(admission), "counted": counted(facts)}
+    return {**foretold, **told}
 
 
 def _foreseen(repository: Repository, state: State, admission: Admission) -> bool:
@@ -152,6 +153,11 @@ def _foreseen(repository: Repository, state: State, admission: Admission) -> boo
             said = checked.errors
         held |= forged.set_aside(admission, found, said, repository.readable)
     return held
+
+
+def _aside(admission: Admission) -> dict[str, str]:
+    """Version -> why it counts for nothing, of those that are set aside for their folders."""
+    return {name: one.why for (_kind, name), one in admission.aside.items() if name in admission.trees}
 
 
 def _maintained(order: Order, repository: Repository, state: State, admission: Admission) -> dict[str, Any]:
@@ -180,7 +186,7 @@ def _maintained(order: Order, repository: Repository, state: State, admission: A
         )
     result = report(order, facts, planned, after) | {
         "dumps": _dumps(order, after, repository),
-        "aside": {name: one.why for (_kind, name), one in admission.aside.items() if name in admission.trees},
+        "aside": _aside(admission),
     }
     state.keep_versions(_remembered(after))
     state.keep_history(backups(state.history(), facts.rules, facts.snapshots, facts.versions))
