@@ -135,7 +135,16 @@ def _place(target: Path, name: str, content: object) -> None:
         raise LabError(f"lab_files: {name} is neither a folder, a size, a text nor null.")
 
 
-BEGINS = {".bak": b"TAPE", ".pdf": b"%PDF-1.7\r\n", ".zip": b"PK\x03\x04"}
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+BEGINS = {
+    ".bak": b"TAPE",
+    ".pdf": b"%PDF-1.7\r\n",
+    **dict.fromkeys((".zip", ".docx", ".xlsx", ".pptx"), _ZIP),
+    **dict.fromkeys((".doc", ".xls", ".ppt", ".msg"), _OLE),
+    **dict.fromkeys((".jpg", ".jpeg"), b"\xff\xd8\xff"),
+    ".png": b"\x89PNG\r\n\x1a\n",
+    ".mdb": b"\x00\x01\x00\x00Standard Jet DB",
+}
 """First bytes of files by their ending: who looks at them takes no lab file for one that was spoilt."""
 
 

@@ -8,10 +8,15 @@ import io
 import random
 import sqlite3
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.plausible import KINDS, Look
+from ansible_collections.prosecours.backup.plugins.plugin_utils.files import COLLECTION
+
+from windows_lab.machine.drives import filler
 
 NOISE = random.Random(7).randbytes(300_000)  # noqa: S311
 TEXT = "N° ; montant ; libellé\r\n42 ; 1 024,50 ; Élevage – été\r\n" * 400
@@ -87,3 +92,21 @@ def test_little_of_a_large_file_is_kept_and_its_later_parts_count_too() -> None:
         pass
     assert look._counts.total() == 16_000
     assert len(look._head) == 1024
+
+
+def test_the_files_of_the_demonstration_are_not_doubted() -> None:
+    """By chance the drill of `make demo` reads any of them."""
+
+    def files(tree: object, name: str = "") -> Iterator[tuple[str, int]]:
+        if isinstance(tree, dict):
+            for inner, below in tree.items():
+                yield from files(below, str(inner))
+        elif isinstance(tree, int):
+            yield name, tree
+
+    found = []
+    for path in (COLLECTION / "inventories" / "lab" / "clients").glob("*.yml"):
+        clients = yaml.safe_load(path.read_text(encoding="utf-8"))["prosecours_clients"]["children"]
+        found += [one for client in clients.values() for one in files(client["hosts"]) if "." in one[0]]
+    assert len(found) > 10
+    assert {name: said for name, size in found if (said := doubt(name, filler(name, size)))} == {}
