@@ -29,6 +29,8 @@ SECRETS = ("repository", "encryption")
 """Kinds of passwords: those of a host are made of its name, and its answers hold their hashes."""
 SETTINGS = "settings"  # file of the recording: what of it is the recorded host's own
 NONCE = re.compile(r"##(\w+):")
+TEMPORARY = re.compile(r"(?<=%TEMP%\\)[0-9a-f]{8}\b")
+"""The name of a file that a command line makes and removes."""
 
 
 class Silent:
@@ -176,6 +178,6 @@ def _words(name: str, settings: dict[str, Any]) -> dict[str, str]:
 
 
 def _without_nonce(line: str) -> str:
-    """A composite command line without the word that is another one each time."""
+    """A composite command line without the words that are others each time."""
     found = NONCE.search(line)
-    return line.replace(found[1], "") if found else line
+    return TEMPORARY.sub("", line.replace(found[1], "") if found else line)
