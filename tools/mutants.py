@@ -11,9 +11,11 @@ it says, `make test` looks at too (tests/unit/tooling/test_defences.py).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,8 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 TABLE = CHECKOUT / "docs" / "security.md"
 M, P = "plugins/module_utils", "plugins/plugin_utils"
+LONGEST = 240
+"""Seconds; a test that takes longer with a defence off is red too."""
 
 
 @dataclass(frozen=True)
@@ -446,7 +450,7 @@ def copied(place: Path) -> None:
 def red(place: Path, *tests: str) -> tuple[bool, str]:
     """Whether one of them fails there, and the last lines that pytest said. Raises SystemExit where pytest
     ran none: that shows nothing."""
-    done = subprocess.run(
+    process = subprocess.Popen(
         [
             *(sys.executable, "-m", "pytest", "-n", "0", "-x", "-q", "--tb=line"),
             *(f"tests/{test}" for test in tests),
@@ -457,12 +461,19 @@ def red(place: Path, *tests: str) -> tuple[bool, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
+        start_new_session=True,
     )
-    said = "\n".join(done.stdout.strip().splitlines()[-3:])
-    if done.returncode not in (0, 1):
-        raise SystemExit(f"{' '.join(tests)}: pytest ended with {done.returncode}\n{done.stdout[-3000:]}")
-    return done.returncode == 1, said
+    try:
+        printed, _unused = process.communicate(timeout=LONGEST * len(tests))
+    except subprocess.TimeoutExpired:
+        return True, f"it had not ended after {LONGEST * len(tests)} s"
+    finally:  # also what the test of a defence against hanging has started
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode not in (0, 1):
+        raise SystemExit(f"{' '.join(tests)}: pytest ended with {process.returncode}\n{printed[-3000:]}")
+    return process.returncode == 1, "\n".join(printed.strip().splitlines()[-3:])
 
 
 def main() -> int:
