@@ -78,6 +78,12 @@ MUTANTS = (
         "::test_an_index_that_comes_while_the_prune_has_its_lock_is_not_believed",
     ),
     Mutant(
+        "send versions in another", f"{M}/maintenance/repository.py",
+        "host=self.server,", 'host=entry["hostname"],',
+        "integration/maintenance/test_repository.py"
+        "::test_versions_in_another_name_count_as_the_server_s_own",
+    ),
+    Mutant(
         "have the restore drill", f"{M}/maintenance/drill.py",
         "if (left := end - time.monotonic()) <= 0:", "if (left := 3600.0) <= 0:",
         "integration/maintenance/test_drill.py"
@@ -410,7 +416,6 @@ ELSEWHERE = {
         _LAB,
     ),
     "a retention policy that is wrong": "42 mutants in tests/unit/maintenance/test_mutants.py",
-    "send versions in another": "TO DO: its test stays green when the snapshot's own name is believed",
     "catch another server's access": "the row says that it is not stopped; its end is seen in the lab",
     "read or write another client's": "a system user for each: Linux's own, no line of ours",
     "attack the provider over WinRM": "parsers that are given garbled answers: nothing to switch off",

@@ -118,6 +118,14 @@ def broken_by(client: Client, options: list[str]) -> str | None:
     return judge.broken(date(2026, 1, 24), {one["id"] for group in forgotten for one in group["keep"]})
 
 
+def test_versions_in_another_name_count_as_the_server_s_own(client: Client, maintain: Maintain) -> None:
+    """Were they another server's, they would have days of their own, and nothing would go."""
+    earlier = [client.backup(at(f"2026-01-{day:02}", 12)) for day in range(5, 9)]
+    later = [client.backup(at(f"2026-01-{day:02}", 22), host="ghost") for day in range(5, 9)]
+    assert sorted(maintain()["removed"]) == sorted(earlier)
+    assert sorted(client.snapshots()) == sorted(later)
+
+
 def test_check_mode_foretells_and_leaves_no_trace(regular: Client, maintain: Maintain, state: State) -> None:
     before = {path: path.stat().st_mtime_ns for path in regular.path.rglob("*")}
     foretold = maintain(check=True)
