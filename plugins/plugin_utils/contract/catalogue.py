@@ -11,9 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from ...module_utils.maintenance import shape
+from ..validation.lines import read_yaml
 from ..validation.mistakes import Mistake, Way
 from ..windows import paths as windows_paths
 from ..wording import one_of
@@ -84,7 +83,7 @@ class Ticked(NamedTuple):
 @cache
 def annexe_1() -> Catalogue:
     """The catalogue as printed in the contract."""
-    data = yaml.safe_load(Path(__file__).with_name("catalogue.yml").read_text(encoding="utf-8"))
+    data = read_yaml(Path(__file__).with_name("catalogue.yml").read_text(encoding="utf-8"))
     variants = (shape.read(Variant, variant) for variant in data["variants"])
     return Catalogue(
         _by_id(shape.read(Box, box) for box in data["boxes"]), {variant.id: variant for variant in variants}

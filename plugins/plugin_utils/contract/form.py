@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from ...module_utils.maintenance import shape
+from ..validation.lines import read_yaml
 from ..wording import typographic
 
 
@@ -101,4 +100,4 @@ class PrintedForm:
 def printed_form() -> PrintedForm:
     """The form of the contract."""
     text = Path(__file__).with_name("form.yml").read_text(encoding="utf-8")
-    return shape.read(PrintedForm, typographic(yaml.safe_load(text)))
+    return shape.read(PrintedForm, typographic(read_yaml(text)))

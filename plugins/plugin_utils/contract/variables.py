@@ -17,10 +17,9 @@ from datetime import date
 from functools import cache
 from typing import Any, NamedTuple
 
-import yaml
-
 from ..files import COLLECTION
 from ..libraries import from_pypi
+from ..validation.lines import read_yaml
 from ..validation.mistakes import Mistake, Way
 from ..validation.schema import mistakes, shown
 from ..windows import paths as windows_paths
@@ -97,7 +96,7 @@ def settings() -> dict[str, Setting]:
     """All variables that the roles take."""
     found = {}
     for path in sorted(COLLECTION.glob("roles/*/meta/argument_specs.yml")):
-        points = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("argument_specs", {})
+        points = (read_yaml(path.read_text(encoding="utf-8")) or {}).get("argument_specs", {})
         for point in points.values():
             for name, option in (point.get("options") or {}).items():
                 kind = option.get("type", "str")

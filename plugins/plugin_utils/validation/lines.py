@@ -45,6 +45,11 @@ _YAML_REMEDIES = (
 """What YAML's parser says -> what to do."""
 
 
+def read_yaml(text: str) -> Any:
+    """The data of a file of the collection itself. What a user wrote is read with its lines."""
+    return yaml.load(text, Loader=LOADER)  # noqa: S506 -- a safe one
+
+
 @dataclass(frozen=True)
 class Scope:
     """One mapping of variables in one file: those of a server, of a client or of a group."""

@@ -29,10 +29,8 @@ ROLES = sorted(path.parent.parent.name for path in (CHECKOUT / "roles").glob("*/
 # Which file of the core may import what besides the standard library and the core itself.
 FOREIGN = {
     "plugin_utils/ansible_adapter.py": {"ansible"},
-    "plugin_utils/contract/catalogue.py": {"yaml"},
     "plugin_utils/contract/files.py": {"yaml"},
-    "plugin_utils/contract/form.py": {"yaml"},
-    "plugin_utils/contract/variables.py": {"email_validator", "jsonschema", "phonenumbers", "yaml"},
+    "plugin_utils/contract/variables.py": {"email_validator", "jsonschema", "phonenumbers"},
     "plugin_utils/documents/letters.py": {"yaml"},
     "plugin_utils/documents/mail.py": {"email_validator"},
     "plugin_utils/documents/render.py": {"jinja2", "weasyprint"},
@@ -41,7 +39,6 @@ FOREIGN = {
     "plugin_utils/monitoring/metrics.py": {"prometheus_client"},
     "plugin_utils/monitoring/watchdog.py": {"requests"},
     "plugin_utils/office_hours.py": {"holidays"},
-    "plugin_utils/options.py": {"yaml"},
     "plugin_utils/validation/lines.py": {"yaml"},
     "plugin_utils/validation/schema.py": {"jsonschema"},
     "plugin_utils/windows/winrm.py": {"winrm", "requests"},
