@@ -119,14 +119,30 @@ def _resolved(sources: list[str], only: str | None) -> list[tuple[str, dict[str,
     return [(name, variables) for name, variables in answer["hosts"]]
 
 
+def vaults_opened() -> Any:
+    """Ansible's DataLoader with the vault passwords that its settings name; nobody is asked for one."""
+    from ansible import constants
+    from ansible.cli import CLI
+    from ansible.parsing.dataloader import DataLoader
+
+    loader = DataLoader()
+    password_file = constants.DEFAULT_VAULT_PASSWORD_FILE
+    loader.set_vault_secrets(
+        CLI.setup_vault_secrets(
+            loader,
+            constants.DEFAULT_VAULT_IDENTITY_LIST,
+            vault_password_files=[password_file] if password_file else None,
+            auto_prompt=False,
+        )
+    )
+    return loader
+
+
 def _resolve(sources: list[str], only: str | None) -> dict[str, Any]:
     """What `_resolved` asks for, with Ansible in this process: {"hosts": ...} or {"problem": sentence}."""
     try:
-        from ansible import constants
-        from ansible.cli import CLI
         from ansible.errors import AnsibleError
         from ansible.inventory.manager import InventoryManager
-        from ansible.parsing.dataloader import DataLoader
         from ansible.plugins.loader import init_plugin_loader
         from ansible.template import Templar
         from ansible.vars.manager import VariableManager
@@ -136,16 +152,7 @@ def _resolve(sources: list[str], only: str | None) -> dict[str, Any]:
     hosts: list[tuple[str, dict[str, Any]]] = []
     name = ""
     try:
-        loader = DataLoader()
-        password_file = constants.DEFAULT_VAULT_PASSWORD_FILE
-        loader.set_vault_secrets(
-            CLI.setup_vault_secrets(
-                loader,
-                constants.DEFAULT_VAULT_IDENTITY_LIST,
-                vault_password_files=[password_file] if password_file else None,
-                auto_prompt=False,
-            )
-        )
+        loader = vaults_opened()
         inventory = InventoryManager(loader=loader, sources=sources)
         manager = VariableManager(loader=loader, inventory=inventory)
         for host in inventory.get_hosts(f"{GROUP}:&{only}" if only else GROUP):

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ansible import constants
-from ansible.cli import CLI
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader, init_plugin_loader
 from ansible.template import Templar
@@ -18,6 +16,8 @@ from ansible.vars.manager import VariableManager
 from ansible_collections.prosecours.backup.plugins.plugin_utils.errors import ProSecoursError
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session import Output, SessionError
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.winrm import WinRMSession
+
+from windows_lab.inventory import vaults_opened
 
 _WINRM = "ansible.builtin.winrm"
 _COMMANDS = 40  # that one connection runs: a shell allows 25, and the session opens a second one
@@ -31,16 +31,7 @@ def variables(host: str, sources: Sequence[str]) -> dict[str, Any]:
     """The variables by which Ansible's winrm connection is set up, resolved: ansible_*. Raises Unknown."""
     init_plugin_loader()
     try:
-        loader = DataLoader()
-        password_file = constants.DEFAULT_VAULT_PASSWORD_FILE
-        loader.set_vault_secrets(
-            CLI.setup_vault_secrets(
-                loader,
-                constants.DEFAULT_VAULT_IDENTITY_LIST,
-                vault_password_files=[password_file] if password_file else None,
-                auto_prompt=False,
-            )
-        )
+        loader = vaults_opened()
         inventory = InventoryManager(loader=loader, sources=list(sources) or constants.DEFAULT_HOST_LIST)
         found = inventory.get_host(host)
         if found is None:
