@@ -69,8 +69,8 @@ windows-vm: ## a French Windows Server in a virtual machine, for the scenarios (
 record: setup ## ask a Windows server what only a real one can tell (HOST=name INVENTORY=path)
 	@python -m tools.record "$(or $(HOST),$(error HOST=name of a server of the inventory))" $(if $(INVENTORY),-i "$(INVENTORY)")
 
-lock: ## make requirements*.txt anew from requirements*.in
-	@tools/lock
+lock: ## make requirements*.txt anew from requirements*.in (LOCK=--upgrade for the newest)
+	@tools/lock $(LOCK)
 
 clean: ## remove .venv and build; the cache of downloads stays
 	@if [ -x .venv/bin/python ] && [ -d build/lab ]; then python -m windows_lab down || true; fi
