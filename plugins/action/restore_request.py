@@ -2,43 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
-
-from ..plugin_utils.ansible_adapter import CoreAction, Variables, read_text
-from ..plugin_utils.contract.model import ClientContract, HostContract, contracts_of
 from ..plugin_utils.restore import request as restore_request
-from ..plugin_utils.validation.mistakes import listing
+from ..plugin_utils.restore.action import RequestAction
 
 
-class ActionModule(CoreAction):
-    """Reads and validates on the controller; no host is touched."""
+class ActionModule(RequestAction):
+    """See plugins/modules/restore_request.py for the arguments."""
 
-    _requires_connection = False
-
-    def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
-        """The result's `request`; with errors, their list is shown and counted."""
-        found, errors = restore_request.load(
-            # Relative to where the technician stands, not to the playbook.
-            Path.cwd() / Path(arguments["path"]).expanduser(),
-            self._text,
-            contracts_of(ClientContract, arguments["clients"]),
-            contracts_of(HostContract, arguments["hosts"]),
-            datetime.now(UTC),
-        )
-        if found is None:
-            # Ansible prints a failed result twice, and by default as escaped JSON: no place for a list.
-            self.show("\n" + listing(errors, Path.cwd()), stderr=True)
-            count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
-            return {
-                "failed": True,
-                "msg": f"{count} in the request, listed above. Nothing was restored.",
-                "errors": [f"{error.problem}. {error.remedy}." for error in errors],
-            }
-        return {"changed": False, "request": found.data()}
-
-    def _text(self, path: Path) -> str:
-        if not path.is_file():
-            raise OSError("there is no such file")
-        return read_text(self._loader, path)
+    load = staticmethod(restore_request.load)
+    refused = "Nothing was restored."

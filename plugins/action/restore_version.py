@@ -5,14 +5,12 @@ Documented in plugins/modules/restore_version.py.
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Any
 
 from ..module_utils.maintenance.shape import as_json, read
 from ..plugin_utils.ansible_adapter import CoreAction, Variables
 from ..plugin_utils.contract.model import ClientContract, contracts_of
-from ..plugin_utils.repository import instances as repository
-from ..plugin_utils.repository.action import accesses_of, encryption_passwords, supplier_key
+from ..plugin_utils.repository.action import module_arguments
 from ..plugin_utils.restore.facts import RestoreError
 from ..plugin_utils.restore.plan import Judgement, Refused, bare, choose, versions_of
 from ..plugin_utils.restore.request import Request
@@ -24,22 +22,9 @@ class ActionModule(CoreAction):
     def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         request, host = Request.from_data(arguments["request"]), arguments["host"]
         clients = contracts_of(ClientContract, arguments["clients"])
-        mine = {request.client: clients[request.client]}
-        settings = repository.Settings(host, variables["groups"].get(repository.REPOSITORIES, []))
-        here = repository.repositories(mine, accesses_of(mine, variables), settings)
-        if not here:
+        given = module_arguments(clients, request.client, request.server, arguments, variables)
+        if given is None:
             return {"failed": True, "msg": f'The repository of "{request.client}" is not on {host}.'}
-        given = {
-            "order": repository.orders(here, clients, PurePosixPath(arguments["data"]))[0],
-            "server": request.server,
-            "password": encryption_passwords(mine[request.client], variables)[request.server],
-            "s3": supplier_key(variables, host),
-            "settings": {
-                **{name: arguments[name] for name in ("state_folder", "restic")},
-                **{name: arguments[name] for name in ("clock_minutes", "longest_backup_hours")},
-                "side_by_side": 1,
-            },
-        }
         told = self._asked(given, variables)
         if told.get("failed"):
             return told

@@ -4,6 +4,7 @@ Settings (inventory variables of the host; all have defaults):
     lab_windows   2016, 2019, 2022 (default), 2025: Windows Server; 10: a client; 2012r2: too old
     lab_drives    letters beside C:, by default those of prosecours_root and lab_files, at least D
     lab_files     drives.Drives.seed: absolute Windows paths to contents
+    lab_disks     letters of external disks to their serial and label, as fsutil tells them
     lab_fixture   a Linux folder with a folder per drive, copied at the first start
     lab_shadow_copies  ok (default): the service VSS is there and copies succeed; broken: they fail;
                   denied: for want of a right; busy: the first one fails, as another program makes its own;
@@ -25,6 +26,7 @@ import struct
 import subprocess
 import threading
 import uuid
+import zlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,7 +72,7 @@ EDITIONS = {
 }
 # Programs of every Windows Server that Wine has not even as stubs: calling one is loud too.
 ABSENT_IN_WINE = (
-    "bitsadmin", "cipher", "compact", "diskpart", "dism", "driverquery", "fsutil", "gpupdate", "logman",
+    "bitsadmin", "cipher", "compact", "diskpart", "dism", "driverquery", "gpupdate", "logman",
     "netsh", "nltest", "openfiles", "quser", "setx", "shutdown", "sort", "takeown", "tasklist",
     "vssadmin", "w32tm", "waitfor", "wbadmin", "wevtutil",
 )  # fmt: skip
@@ -126,6 +128,14 @@ class WineMachine:
     def profile(self) -> str:
         """The account's profile folder."""
         return f"C:\\Users\\{self.login}"
+
+    def volume(self, letter: str) -> tuple[str, str]:
+        """Serial number (1A2B-3C4D) and label of what is in a drive; a disk keeps both wherever it is plugged in."""
+        named = (self.settings.get("lab_disks") or {}).get(letter)
+        if named:
+            return str(named["serial"]), str(named["label"])
+        digits = f"{zlib.crc32(f'{self.name}/{letter}'.encode()):08X}"
+        return f"{digits[:4]}-{digits[4:]}", "" if letter == "C" else "Données"
 
     # -- LabMachine -------------------------------------------------------------------------------------
 
@@ -409,6 +419,7 @@ def _expand(text: str, variables: Mapping[str, str]) -> str:
 
 def _letters(settings: Mapping[str, Any]) -> list[str]:
     """The drives beside C:."""
+    disks = [str(letter) for letter in settings.get("lab_disks") or ()]
     named = [str(letter) for letter in settings.get("lab_drives") or ()]
     if not named:
         paths = [*(settings.get("lab_files") or {}), str(settings.get("prosecours_root") or "D:\\")]
@@ -416,4 +427,4 @@ def _letters(settings: Mapping[str, Any]) -> list[str]:
         if "sql_express" in (settings.get("prosecours_variants") or ()):
             paths.append("I:\\")
         named = [path[0] for path in paths if path[1:2] == ":"]
-    return sorted({letter[:1].upper() for letter in named} - {"C"})
+    return sorted({letter[:1].upper() for letter in (*named, *disks)} - {"C"})

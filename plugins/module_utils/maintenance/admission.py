@@ -19,12 +19,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from . import sealed
 from .model import UNKNOWN_KEY
-from .sealed import Blob, Key, Rubbish
-from .storage import Storage
+from .sealed import Blob, Document, Key, Rubbish
+from .storage import Entry, Storage
 
 MOST_KEYS = 20
 """So many are tried: each costs half a second."""
@@ -126,6 +126,41 @@ class Admission:
                 self._admitted["index"].add(name)
             if self._key is not None and kind == "data":
                 self._packs[name] = sealed.digest(set(sealed.listing_of(self._key, data)))
+
+    def arrived(self, kind: str, name: str, data: bytes) -> None:
+        """Add what came past the server in front, on a disk: in the order data, index, snapshots.
+
+        Raises Rubbish for what would be set aside, for a lie and for damage; then it is not added.
+        """
+        with self._lock:
+            if hashlib.sha256(data).hexdigest() != name:
+                raise Rubbish("is damaged: its content is not that of its name")
+            if kind == "data":
+                held = sealed.digest(sealed.pack_of(self._opener(), data))
+                self.storage.write(kind, name, data)
+                self._packs[name] = held
+            elif kind == "index":
+                index = sealed.index_of(self._opener(), data)
+                for pack, blobs in index.items():
+                    if pack not in self._packs and (here := self._there(pack)):
+                        self._read(pack, here.size, here.at)
+                    if self._packs.get(pack) != sealed.digest(blobs):
+                        raise Rubbish(f"says of the pack {pack[:8]} what is not so")
+                self.storage.write(kind, name, data)
+            else:
+                sealed.tree_of(self._opener(), data)
+                self.storage.write(kind, name, data)
+
+    def _there(self, pack: str) -> Entry | None:
+        """A pack that the repository has, and that was not read yet."""
+        try:
+            return Entry(self.storage.size("data", pack), datetime.now(UTC))
+        except FileNotFoundError:
+            return None
+
+    def document(self, data: bytes) -> Document:
+        """What an index or a snapshot says. Raises Rubbish."""
+        return self._opener().document(data)
 
     def removed(self, kind: str, name: str) -> None:
         """By the maintenance's own restic."""

@@ -25,7 +25,7 @@ from .shape import as_json, read
 from .state import REJECTED, RELEASED, Busy, State
 from .storage import GOING, Door, Folder, Storage, Whole, sweep
 from .subscription import Plan, account, fence, refusal, told
-from .volume import Counted, Day
+from .volume import Carried, Counted, Day
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -205,7 +205,10 @@ def _maintain(
         planned, history = account(door, state, client.subscribed_gb, counted, now, check)
         left = retired_of(client, settings, now)
         gone, not_gone = _dropped(client, settings, left, now, check)
-        report = together(client, parts, planned, history, left, gone)
+        carried = [
+            one for server in client.servers for one in state_of(client, settings, server).carried().values()
+        ]
+        report = together(client, parts, planned, history, left, gone, carried)
         if not check:
             state.keep_report(report, now)
     except (ProSecoursError, OSError) as error:
@@ -220,6 +223,7 @@ def together(
     history: tuple[Day, ...],
     left: Mapping[str, Retired],
     dropped: Sequence[str],
+    carried: Sequence[Carried] = (),
 ) -> dict[str, Any]:
     """The report of a client from those of its servers; `left`: servers that are in the contract no more, of
     which some are `dropped`."""
@@ -251,7 +255,7 @@ def together(
         "check": found
         and {**as_json(found), "read_bytes": sum(one["read_bytes"] for one in checks.values())},
         "drill": drilled and as_json(drilled),
-        **told(client.client, client.reference, planned, history),
+        **told(client.client, client.reference, planned, history, carried),
         "diff": {
             "before_header": title,
             "after_header": title,
@@ -368,6 +372,7 @@ def repository_of(client: Client, server: str, password: str, settings: Settings
         settings.patience,
         lies=storage_of(client, server),
         server=server,
+        arrived=state_of(client, settings, server).arrivals(),
     )
 
 

@@ -158,6 +158,9 @@ class Repository:
     server: str = ""
     """Whose it is. What lies in it is that server's, whatever the snapshots call themselves."""
 
+    arrived: Mapping[str, datetime] = field(default_factory=dict)
+    """Snapshot id -> when it was made before the provider's eyes, of those that a disk brought later."""
+
     trees: Trees | None = None
     """The folders of its versions, once it is admitted."""
 
@@ -195,8 +198,8 @@ class Repository:
                 Snapshot(
                     id=entry["id"],
                     host=self.server,
-                    time=_time(entry["time"]),
-                    arrival=arrivals[entry["id"]],
+                    time=moment_of(entry["time"]),
+                    arrival=self.arrived.get(entry["id"], arrivals[entry["id"]]),
                     paths=frozenset(entry["paths"] or ()),
                     complete=entry["id"] not in incomplete,
                     marks=_marks(entry),
@@ -216,7 +219,7 @@ class Repository:
                 if type(error) is not RepositoryError:
                     raise
                 continue
-            found.append(Lock(entry.get("hostname", ""), int(entry.get("pid", 0)), _time(entry["time"])))
+            found.append(Lock(entry.get("hostname", ""), int(entry.get("pid", 0)), moment_of(entry["time"])))
         return tuple(sorted(found, key=lambda lock: lock.since))
 
     def measure(self, snapshot: Snapshot, older: Sequence[tuple[Snapshot, Measure]]) -> tuple[Measure, ...]:
@@ -537,11 +540,11 @@ def _summary(entry: dict[str, Any] | None) -> Summary | None:
         files=int(entry.get("total_files_processed", 0)),
         bytes=int(entry.get("total_bytes_processed", 0)),
         added_bytes=int(entry.get("data_added_packed", 0)),
-        seconds=(_time(entry["backup_end"]) - _time(entry["backup_start"])).total_seconds(),
+        seconds=(moment_of(entry["backup_end"]) - moment_of(entry["backup_start"])).total_seconds(),
     )
 
 
-def _time(text: str) -> datetime:
+def moment_of(text: str) -> datetime:
     """RFC 3339 as Go writes it; what no calendar holds (a forger's year 0) is the beginning of all time."""
     try:
         moment = datetime.fromisoformat(text)

@@ -25,7 +25,7 @@ from .retention import Snapshot
 from .retired import Sighting
 from .shape import NotOfShape, read
 from .sudden_loss import Measure
-from .volume import Day, Usage, Use
+from .volume import Carried, Day, Usage, Use
 
 
 class Busy(ProSecoursError):
@@ -247,6 +247,25 @@ class State:
 
     def keep_remembered(self, remembered: Remembered) -> None:
         self._store("packs.json", asdict(remembered))
+
+    def arrivals(self) -> dict[str, datetime]:
+        """Snapshot id -> when it was made, of those that were loaded from a disk later."""
+        return {name: datetime.fromisoformat(at) for name, at in self._load("arrivals.json", {}).items()}
+
+    def keep_arrivals(self, arrivals: dict[str, datetime]) -> None:
+        self._store("arrivals.json", {name: at.isoformat() for name, at in arrivals.items()})
+
+    def carried(self) -> dict[str, Carried]:
+        """What disks brought or took, by the id of the request: it is billed (C16)."""
+        return {
+            name: Carried(**{**entry, "on": date.fromisoformat(entry["on"])})
+            for name, entry in self._load("carried.json", {}).items()
+        }
+
+    def keep_carried(self, request: str, one: Carried) -> None:
+        """The same request is billed once, by its last figures."""
+        known = {name: asdict(other) for name, other in self.carried().items()}
+        self._store("carried.json", {**known, request: asdict(one)})
 
     def drills(self) -> tuple[drill.Result, ...]:
         """The restore drills of the last 400 days, by time."""

@@ -7,7 +7,7 @@ password. Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from .retention import day_of
 from .shape import as_json
 from .state import State
 from .storage import Door
-from .volume import Counted, Day, Usage, Use, bill, figures
+from .volume import Carried, Counted, Day, Usage, Use, bill, figures
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,13 @@ def account(
     return planned, tuple(history)
 
 
-def told(client: str, reference: str, planned: Plan, history: tuple[Day, ...]) -> dict[str, Any]:
+def told(
+    client: str, reference: str, planned: Plan, history: tuple[Day, ...], carried: Sequence[Carried]
+) -> dict[str, Any]:
     """Of a maintenance's report: `volume`; `bills` of the month before, which is complete, and of this."""
     this = history[-1].date
     months = ((this.replace(day=1) - timedelta(days=1)).isoformat()[:7], this.isoformat()[:7])
-    rows = (bill(client, reference, month, history) for month in months)
+    rows = (bill(client, reference, month, history, carried) for month in months)
     return {
         "volume": as_json(figures(history, planned.after.over)),
         "bills": [asdict(row) for row in rows if row],

@@ -164,6 +164,15 @@ def figures(history: Sequence[Day], closed: bool) -> Volume:
     )
 
 
+@dataclass(frozen=True)
+class Carried:
+    """What a disk brought into a server's repository (C16)."""
+
+    on: date
+    bytes: int
+    """Of the files on the disk, as they were counted here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bill:
     """A row of the monthly CSV: one client, one month, in GB with three decimals."""
@@ -181,9 +190,13 @@ class Bill:
     """The highest excess over what was subscribed on its day."""
     stored_gb: str
     """The most that the repository took on disk."""
+    imported_gb: str = "0.000"
+    """Loaded from disks (C16)."""
 
 
-def bill(client: str, reference: str, month: str, history: Iterable[Day]) -> Bill | None:
+def bill(
+    client: str, reference: str, month: str, history: Iterable[Day], carried: Iterable[Carried] = ()
+) -> Bill | None:
     """The row of `month` ("2026-11"); None when nothing was measured in it."""
     days = [day for day in history if day.date.isoformat().startswith(f"{month}-")]
     if not days:
@@ -198,6 +211,7 @@ def bill(client: str, reference: str, month: str, history: Iterable[Day]) -> Bil
         highest_gb=_gb(max(day.newest for day in days)),
         over_gb=_gb(max(0, *(day.newest - day.subscribed_gb * GB for day in days))),
         stored_gb=_gb(max(day.stored for day in days)),
+        imported_gb=_gb(sum(one.bytes for one in carried if one.on.isoformat().startswith(f"{month}-"))),
     )
 
 

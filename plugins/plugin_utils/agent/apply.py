@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ..windows import probe, sddl
+from ..windows import task as windows_task
 from ..windows.command_line import argument, path
 from ..windows.delivery import pack, read, sha256
 from ..windows.sddl import ADMINISTRATORS, SYSTEM
@@ -118,7 +119,7 @@ def _staged_files(desired: Desired, names: Collection[str], task: bool) -> dict[
     files |= {name: text.encode() for name, text in desired.texts.items() if name in wanted}
     files |= {name: secret_bytes(secret) for name, secret in desired.secrets.items() if name in wanted}
     if task:
-        files["task.xml"] = ("\ufeff" + desired.task_xml.replace("\n", "\r\n")).encode("utf-16-le")
+        files["task.xml"] = windows_task.encoded(desired.task_xml)
     if wanted:
         moves = [name for name in (*files, REPOSITORY_ID) if name in wanted]
         deletions = [name for name in TEXTS if name in wanted and name not in desired.texts]

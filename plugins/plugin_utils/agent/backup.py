@@ -13,8 +13,8 @@ from .refusals import AgentError
 
 _POLL = 5.0
 _START = 60.0  # seconds that the scheduler may take to start a task
-# The few facts that change while a backup runs.
-_LOOK = {"exists", "free", "names", "type:status.json", "type:missing.txt"}
+LOOK = {"exists", "free", "names", "type:status.json", "type:missing.txt"}
+"""The few facts that change while a backup runs."""
 
 # restic's exit codes (restic.readthedocs.io, "Scripting"), then backup.cmd's own.
 _MEANINGS = {
@@ -55,22 +55,25 @@ def back_up(session: Session, folder: str, timeout: float, check: bool) -> dict[
         if output.exit_code:
             problem = f"the task {TASK} could not be started (code {output.exit_code})"
             raise AgentError(session.host, problem, "Run playbooks/deploy.yml, which repairs a disabled task")
-    after = _wait(session, folder, before, timeout)
+    after = wait(session, folder, before, timeout)
     return {"changed": not before.running, "status": after.status, "outcome": outcome(after.status)}
 
 
-def _wait(session: Session, folder: str, before: Facts, timeout: float) -> Facts:
-    """The facts once a backup has left a status other than the one before."""
+def wait(session: Session, folder: str, before: Facts, timeout: float, task: str = TASK) -> Facts:
+    """The facts once a backup has left a status other than the one before.
+
+    Raises SessionError, AgentError.
+    """
     begin = time.monotonic()
     seen = before.running
     while True:
-        facts = observe(session, folder, _LOOK)
+        facts = observe(session, folder, LOOK)
         if not facts.running and facts.status is not None and facts.status != before.status:
             return facts
         seen = seen or facts.running
         elapsed = time.monotonic() - begin
         if not seen and elapsed > _START:
-            problem = f"the task {TASK} was started, but no backup runs"
+            problem = f"the task {task} was started, but no backup runs"
             raise AgentError(
                 session.host, problem, "Look at the task's history in the Windows Task Scheduler"
             )

@@ -154,33 +154,19 @@ def desired(request: Request, shadow_copies: bool) -> Desired:
     """The desired state of one host; `shadow_copies`: the host has the VSS service. See `check_request`."""
     contract = request.contract
     starts_at = contract.starts_at
-    directories = [entry.path for entry in contract.perimeter if not entry.pattern]
-    patterns = [entry.path for entry in contract.perimeter if entry.pattern]
     task_xml = windows_task.render(task_values(request, starts_at))
     texts = {
         **opening(request.url, request.username, request.ca),
-        "backup.cmd": _file(
-            "backup.cmd",
-            options=" ".join(_options(request, bool(directories), bool(patterns))),
-            mark=f"--quiet --host {command_line.argument(request.host)} --retry-lock 30m",
-            shadow="--use-fs-snapshot" if shadow_copies else "",
-            attempts=str(request.attempts),
-            program=BINARY,
-            running=RUNNING_BINARY,
-            minutes=str(watch_minutes(request.time_limit_hours)),
-            # forfiles counts in days, by the calendar: one more than the limit is never too early.
-            days=str(-(-request.time_limit_hours // 24) + 1),
-            delay=str(request.retry_minutes * 60 + 1),
-            log_days=str(request.log_days),
-            log_bytes=str(request.log_kib * 1024),
-            # By hand or after failures there may be several runs a day; their number is bounded too.
-            log_count=str(request.log_days * 2),
+        **backing_up(
+            contract,
+            shadow_copies,
+            request.attempts,
+            request.retry_minutes,
+            request.time_limit_hours,
+            request.log_days,
+            request.log_kib,
         ),
-        "perimeter.txt": _lines(directories),
-        "excludes.txt": _lines(name.replace("$", "$$") for name in (*_ALWAYS_EXCLUDED, *contract.excludes)),
     }
-    if patterns:
-        texts["patterns.txt"] = _lines(map(any_case, patterns))
     return Desired(
         folder=request.folder.rstrip("\\"),
         binary=request.binary,
@@ -193,6 +179,49 @@ def desired(request: Request, shadow_copies: bool) -> Desired:
     )
 
 
+def backing_up(
+    contract: HostContract,
+    shadow_copies: bool,
+    attempts: int = 3,
+    retry_minutes: int = 10,
+    time_limit_hours: int = 72,
+    log_days: int = 30,
+    log_kib: int = 1024,
+    program: str = BINARY,
+    running: str = RUNNING_BINARY,
+) -> dict[str, str]:
+    """backup.cmd and what it reads: the perimeter, wherever the repository is that restic.cmd opens.
+
+    `program`: restic.exe as seen from there; `running`: what it is called meanwhile.
+    """
+    directories = [entry.path for entry in contract.perimeter if not entry.pattern]
+    patterns = [entry.path for entry in contract.perimeter if entry.pattern]
+    texts = {
+        "backup.cmd": _file(
+            "backup.cmd",
+            options=" ".join(_options(contract, bool(directories), bool(patterns))),
+            mark=f"--quiet --host {command_line.argument(contract.host)} --retry-lock 30m",
+            shadow="--use-fs-snapshot" if shadow_copies else "",
+            attempts=str(attempts),
+            program=program,
+            running=running,
+            minutes=str(watch_minutes(time_limit_hours)),
+            # forfiles counts in days, by the calendar: one more than the limit is never too early.
+            days=str(-(-time_limit_hours // 24) + 1),
+            delay=str(retry_minutes * 60 + 1),
+            log_days=str(log_days),
+            log_bytes=str(log_kib * 1024),
+            # By hand or after failures there may be several runs a day; their number is bounded too.
+            log_count=str(log_days * 2),
+        ),
+        "perimeter.txt": _lines(directories),
+        "excludes.txt": _lines(name.replace("$", "$$") for name in (*_ALWAYS_EXCLUDED, *contract.excludes)),
+    }
+    if patterns:
+        texts["patterns.txt"] = _lines(map(any_case, patterns))
+    return texts
+
+
 def opening(url: str, username: str, ca: str, program: str = BINARY) -> dict[str, str]:
     """What restic.cmd needs beside the passwords. `program`: restic.exe as seen from there."""
     texts = {
@@ -203,6 +232,15 @@ def opening(url: str, username: str, ca: str, program: str = BINARY) -> dict[str
     if ca.strip():
         texts["ca.pem"] = _lines(ca.strip().splitlines())
     return texts
+
+
+def opening_disk(folder: str) -> dict[str, str]:
+    """The same for a repository on a disk of the server, with the agent's own password, from a folder below
+    the agent's."""
+    return {
+        "restic.cmd": _file("disk.cmd", program=f"..\\{BINARY}"),
+        "repository.txt": _lines([folder]),
+    }
 
 
 def task_values(request: Request, starts_at: str) -> dict[str, str]:
@@ -271,8 +309,7 @@ def secret_bytes(secret: Secret) -> bytes:
     return f"{secret.reveal()}\r\n".encode()
 
 
-def _options(request: Request, directories: bool, patterns: bool) -> list[str]:
-    contract = request.contract
+def _options(contract: HostContract, directories: bool, patterns: bool) -> list[str]:
     upload_limit = contract.upload_limit_kib
     options = {
         "--json": True,
@@ -280,7 +317,7 @@ def _options(request: Request, directories: bool, patterns: bool) -> list[str]:
         "--files-from-verbatim perimeter.txt": directories,
         "--files-from patterns.txt": patterns,
         "--iexclude-file excludes.txt": True,
-        f"--host {command_line.argument(request.host)}": True,
+        f"--host {command_line.argument(contract.host)}": True,
         f"--tag {command_line.argument(contract.client.reference)}": True,
         # A changed perimeter goes on from the last snapshot, which is not a mark: those have another tag.
         "--group-by host,tags": True,

@@ -42,6 +42,33 @@ def encryption_passwords(client: ClientContract, variables: Variables) -> dict[s
     return {server: str(resolve(variables["hostvars"], server, name)[0][name]) for server in client.hosts}
 
 
+def module_arguments(
+    clients: Mapping[str, ClientContract],
+    client: str,
+    server: str,
+    arguments: Mapping[str, Any],
+    variables: Variables,
+) -> dict[str, Any] | None:
+    """What a module is told that looks after one server's repository on the host `arguments["host"]`; None
+    where that host does not. `arguments` are those of the fragment repository_host."""
+    mine = {client: clients[client]}
+    settings = repository.Settings(arguments["host"], variables["groups"].get(repository.REPOSITORIES, []))
+    here = repository.repositories(mine, accesses_of(mine, variables), settings)
+    if not here:
+        return None
+    return {
+        "order": repository.orders(here, clients, PurePosixPath(arguments["data"]))[0],
+        "server": server,
+        "password": encryption_passwords(mine[client], variables)[server],
+        "s3": supplier_key(variables, arguments["host"]),
+        "settings": {
+            **{name: arguments[name] for name in ("state_folder", "restic")},
+            **{name: arguments[name] for name in ("clock_minutes", "longest_backup_hours")},
+            "side_by_side": 1,
+        },
+    }
+
+
 class RepositoryAction(CoreAction):
     """Tells the module of the same name which clients its host has, and what they are promised."""
 

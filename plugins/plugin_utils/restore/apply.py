@@ -65,7 +65,7 @@ def start(
     script = Template(template).substitute(runs="\n".join(lines), last=last).replace("\n", "\r\n")
     files = {
         "restore.cmd": script.encode("ascii"),
-        "task.xml": ("\ufeff" + _task(state, plan).replace("\n", "\r\n")).encode("utf-16-le"),
+        "task.xml": windows_task.encoded(_task(state, plan)),
         "plan.json": json.dumps(plan.data()).encode("ascii"),
         **{names[index]: selection(runs[index].patterns) for index in names},
     }
@@ -114,30 +114,9 @@ def _task(state: str, plan: Plan) -> str:
         # A drive's root ends with a backslash, which would take the quote behind it.
         arguments += [folder, folder.rpartition("\\")[0] + "\\."]
     quoted = " ".join(f'"{value}"' for value in arguments)
-    command, line = "%SystemRoot%\\System32\\cmd.exe", f'/d /e:on /v:off /c ""{state}\\restore.cmd" {quoted}"'
-    fits(f"{command} {line}")
-    return windows_task.render(
-        {
-            "author": "Pro Secours",
-            "description": "Restauration Pro Secours",
-            "principal": "Author",
-            "account": "S-1-5-18",
-            "run level": "HighestAvailable",
-            "overlap": "IgnoreNew",
-            "not on batteries": "false",
-            "stop on batteries": "false",
-            "stop when no longer idle": "false",
-            "restart when idle": "false",
-            "may be started by hand": "true",
-            "enabled": "true",
-            "time limit": "P7D",
-            "priority": "5",  # normal: 7, the default, is that of work in the background
-            "action as": "Author",
-            "command": command,
-            "arguments": line,
-            "folder": state,
-        }
-    )
+    line = f'/d /e:on /v:off /c ""{state}\\restore.cmd" {quoted}"'
+    fits(f"{windows_task.CMD} {line}")
+    return windows_task.on_demand("Restauration Pro Secours", line, state)
 
 
 # -- following it ---------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ def load(
     written = None if wrong or errors else shape.read(Written, value)
     if written:
         wrong = list(_values(written, now)) + list(_against_contract(written, clients, hosts))
-    errors += [_placed(scope, mistake) for mistake in wrong]
+    errors += [placed(scope, mistake) for mistake in wrong]
     if errors or not written:
         return None, sorted(errors, key=lambda error: (error.line or 0, error.key))
     # What is asked for, not how it is written: another order of keys is the same request.
@@ -125,7 +125,7 @@ def load(
     return _request(digest[:12], written, clients, hosts), []
 
 
-def _placed(scope: Scope, mistake: Mistake) -> PlacedMistake:
+def placed(scope: Scope, mistake: Mistake) -> PlacedMistake:
     key = ""
     for step in mistake.way:
         key += f", entry {step + 1}" if isinstance(step, int) else f".{step}" if key else step
@@ -145,7 +145,7 @@ def _values(value: Written, now: datetime) -> Iterator[Mistake]:
     today = now.astimezone(PARIS).date()
     for name, text in (("mail_date", value.mail_date), ("date", value.date)):
         try:
-            day = _moment(text).date()
+            day = moment(text).date()
         except ValueError:
             yield Mistake((name,), f'"{text}" is no date', "Correct it; a day is written YYYY-MM-DD")
             continue
@@ -179,7 +179,7 @@ def _everything(item: str) -> windows_paths.Problem | None:
     return None
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
     """The end of a day, or the given time of it, in Europe/Paris. Raises ValueError."""
     if len(text) == len("2026-11-23"):
         return datetime.combine(date.fromisoformat(text), time.max, PARIS)
@@ -199,11 +199,11 @@ def _against_contract(
         yield Mistake(("client",), f'"{name}" is no client of this inventory', one_of(name, list(clients)))
         return
     client = clients[name]
-    yield from _requester(value.requester, client, clients)
+    yield from requester(value.requester, client, clients)
     servers = {("server",): value.server, ("target", "server"): value.target.server}
     for way, server in servers.items():
         if server is not None and server not in client.hosts:
-            yield Mistake(way, *_foreign(server, client, hosts))
+            yield Mistake(way, *foreign(server, client, hosts))
     if value.server not in client.hosts:
         return
     perimeter = hosts[value.server].perimeter
@@ -223,7 +223,7 @@ def _against_contract(
                 break
 
 
-def _requester(
+def requester(
     address: str, client: ClientContract, clients: Mapping[str, ClientContract]
 ) -> Iterator[Mistake]:
     own = _addresses(client)
@@ -242,7 +242,7 @@ def _addresses(client: ClientContract) -> list[str]:
     return [contact.email.lower() for contact in client.contacts]
 
 
-def _foreign(server: str, client: ClientContract, hosts: Mapping[str, HostContract]) -> tuple[str, str]:
+def foreign(server: str, client: ClientContract, hosts: Mapping[str, HostContract]) -> tuple[str, str]:
     owner = f", but of {hosts[server].client.name}" if server in hosts else ""
     return f'"{server}" is no server of {client.name}{owner}', one_of(server, list(client.hosts))
 
@@ -294,7 +294,7 @@ def _request(
         requester=next(contact for contact in client.contacts if contact.email.lower() == address),
         mail_date=value.mail_date,
         server=value.server,
-        wanted=_moment(value.date).isoformat(),
+        wanted=moment(value.date).isoformat(),
         asked=value.date,
         items=tuple(windows_paths.normalise(item) for item in named),
         whole_server=value.whole_server,

@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+CMD = "%SystemRoot%\\System32\\cmd.exe"
 _NAMESPACE = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 
 
@@ -106,6 +107,38 @@ def render(values: Mapping[str, str]) -> str:
                 ET.SubElement(node, last).text = values[known.name]
     ET.indent(task)
     return '<?xml version="1.0" encoding="UTF-16"?>\n' + ET.tostring(task, encoding="unicode") + "\n"
+
+
+def on_demand(description: str, arguments: str, folder: str) -> str:
+    """The XML of a task that cmd.exe carries out in `folder` with these arguments: as SYSTEM, when it is told
+    to, never twice at once, for a week at most."""
+    return render(
+        {
+            "author": "Pro Secours",
+            "description": description,
+            "principal": "Author",
+            "account": "S-1-5-18",
+            "run level": "HighestAvailable",
+            "overlap": "IgnoreNew",
+            "not on batteries": "false",
+            "stop on batteries": "false",
+            "stop when no longer idle": "false",
+            "restart when idle": "false",
+            "may be started by hand": "true",
+            "enabled": "true",
+            "time limit": "P7D",
+            "priority": "5",  # normal: 7, the default, is that of work in the background
+            "action as": "Author",
+            "command": CMD,
+            "arguments": arguments,
+            "folder": folder,
+        }
+    )
+
+
+def encoded(xml: str) -> bytes:
+    """As schtasks takes it: UTF-16 with its mark, lines as Windows ends them."""
+    return ("\ufeff" + xml.replace("\n", "\r\n")).encode("utf-16-le")
 
 
 def parse(xml: str) -> dict[str, str]:

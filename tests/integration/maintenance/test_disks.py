@@ -1,0 +1,301 @@
+"""A first backup on a disk, on the repository host's side: prepared, filled by a real restic, loaded; and what
+comes back from a client's that is not what was handed over."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import disks
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.client import Order
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.judgement import versions
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.repository import Repository
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.retention import Rules
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.state import State
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.storage import Folder
+from integration.maintenance.client import PASSWORD, Client
+from support.sealed import Seals, only_key
+
+FILLED = datetime.now(UTC) - timedelta(days=5)
+"""The disk is under way for days: longer than a backup may last."""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    return State(tmp_path / "state")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    (tmp_path / "disk").mkdir()
+    return tmp_path / "disk"
+
+
+@pytest.fixture
+def filled(client: Client, repository: Repository, state: State, disk: Path) -> Client:
+    """The client on a disk that was prepared, with a backup of five days ago on it."""
+    assert disks.prepare(repository, state, disk, check=False)
+    on_disk = Client(client.restic, disk / "ProSecours" / "srv", client.folder)
+    on_disk.backup(FILLED)
+    return on_disk
+
+
+def listed(path: Path) -> dict[str, int]:
+    """What a manifest says of a repository, by a look at the folder."""
+    return {
+        f"{kind}/{file.name}": file.stat().st_size
+        for kind in ("data", "index", "snapshots")
+        for file in sorted((path / kind).rglob("*"))
+        if file.is_file()
+    }
+
+
+def manifest(on_disk: Client) -> disks.Manifest:
+    return disks.Manifest(listed(on_disk.path), FILLED - timedelta(minutes=1), FILLED + timedelta(hours=2))
+
+
+def written(repository: Client) -> dict[str, int]:
+    """All files of a repository with the time at which each was written."""
+    return {str(path): path.stat().st_mtime_ns for path in repository.path.rglob("*") if path.is_file()}
+
+
+def test_a_disk_brings_the_first_backup_and_the_next_one_adds_what_changed(
+    client: Client, filled: Client, repository: Repository, state: State, disk: Path, tmp_path: Path
+) -> None:
+    [name] = filled.snapshots()
+    told = manifest(filled)
+    foretold = disks.load(repository, state, disk, told, "r1", check=True)
+    assert (foretold.files, foretold.bytes) == (len(told.files), sum(told.files.values()))
+    assert client.snapshots() == set()
+    loaded = disks.load(repository, state, disk, told, "r1")
+    assert loaded == foretold
+    assert client.snapshots() == {name}
+    # It counts as one of the day on which it was made, and can be restored.
+    [version] = versions(Order("srv", Rules()), replace(repository, arrived=state.arrivals()), state)
+    assert (version.id, version.against) == (name, None)
+    assert client.restored(name, tmp_path / "out") == {
+        str(path.relative_to(client.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in client.folder.rglob("*")
+        if path.is_file()
+    }
+    assert "no errors were found" in client.run("check", "--read-data")
+    before = written(client)
+    again = disks.load(repository, state, disk, told, "r1")
+    assert (again.files, written(client)) == (0, before)
+    [bill] = state.carried().values()
+    assert bill.bytes == sum(told.files.values())
+    # The next night: the one before is found, and only what changed is sent.
+    client.write(new="n" * 1000)
+    lines = client.run("backup", "--json", "--host", "srv", "--tag", "PS-2026-0042", str(client.folder))
+    summary = json.loads(lines.splitlines()[-1])
+    assert summary["files_unmodified"] == 3
+    assert summary["data_added"] < 20_000 < summary["total_bytes_processed"]
+
+
+def test_without_the_password_nothing_on_the_disk_is_read(filled: Client) -> None:
+    whole = b"".join(path.read_bytes() for path in filled.path.rglob("*") if path.is_file())
+    assert b"accounts" not in whole
+    assert b"ledger" not in whole
+    stranger = replace(filled, password="guessed")
+    assert stranger.run("snapshots", check=False) == ""
+
+
+def test_a_disk_is_prepared_once_and_for_one_server(
+    client: Client, filled: Client, repository: Repository, state: State, disk: Path, tmp_path: Path
+) -> None:
+    assert not disks.prepare(repository, state, disk, check=False)
+    # Cut before the configuration was there: the next run finishes.
+    (filled.path / "config").unlink()
+    assert disks.prepare(repository, state, disk, check=True)
+    assert not (filled.path / "config").exists()
+    assert disks.prepare(repository, state, disk, check=False)
+    assert len(filled.snapshots()) == 1
+    (filled.path / "config").write_bytes(b"another one's")
+    with pytest.raises(disks.DiskError, match=r"holds another repository\. Take an empty disk"):
+        disks.prepare(repository, state, disk, check=False)
+    with pytest.raises(
+        disks.DiskError, match="there is no repository that the server's encryption password opens"
+    ):
+        disks.prepare(replace(repository, password="wrong"), state, disk, check=False)
+    # A disk that somebody gave links to the host's own files.
+    (tmp_path / "etc").mkdir()
+    shutil.rmtree(disk / "ProSecours")
+    (disk / "ProSecours").symlink_to(tmp_path / "etc")
+    with pytest.raises(disks.DiskError, match="is a link, which no step made"):
+        disks.prepare(repository, state, disk, check=False)
+    assert list((tmp_path / "etc").iterdir()) == []
+
+
+def test_what_is_not_what_was_handed_over_is_not_loaded(
+    client: Client, filled: Client, repository: Repository, state: State, disk: Path
+) -> None:
+    told = manifest(filled)
+    pack = next(filled.path.glob("data/*/*"))
+    true = pack.read_bytes()
+    pack.chmod(0o600)
+    # Gone, or cut short: told before anything is touched.
+    pack.write_bytes(true[:-1])
+    with pytest.raises(
+        disks.DiskError, match=r"does not agree with its manifest: 1 of \d+ files are missing"
+    ):
+        disks.load(repository, state, disk, told, "r1")
+    assert listed(client.path) == {}
+    # Spoiled: found when it is read.
+    pack.write_bytes(true[:-1] + bytes([true[-1] ^ 1]))
+    with pytest.raises(disks.DiskError, match="on the disk is damaged: its content is not that of its name"):
+        disks.load(repository, state, disk, told, "r1")
+    assert client.snapshots() == set()
+    # Whole again: the next run goes on, and replaces nothing of what came before.
+    pack.write_bytes(true)
+    before = written(client)
+    disks.load(repository, state, disk, told, "r1")
+    assert written(client).items() >= before.items()
+    assert client.snapshots() == filled.snapshots()
+
+
+def test_what_was_added_on_the_way_stays_on_the_disk(
+    client: Client, filled: Client, repository: Repository, state: State, disk: Path
+) -> None:
+    """By somebody with the password, after the disk was handed over."""
+    told = manifest(filled)
+    filled.write(ledger="forged")
+    filled.backup(FILLED + timedelta(hours=1))
+    loaded = disks.load(repository, state, disk, told, "r1")
+    assert loaded.foreign == len(listed(filled.path)) - len(told.files) > 0
+    assert listed(client.path) == dict(told.files)
+
+
+def test_forgeries_that_were_handed_over_are_judged_as_uploads_are(
+    client: Client, filled: Client, repository: Repository, state: State, disk: Path
+) -> None:
+    """By somebody with the password, before the disk was handed over: an index that lies about a pack, a version
+    that claims another time."""
+    seals = Seals.of_repository(PASSWORD, only_key(client.path))
+    pack = next(filled.path.glob("data/*/*")).name
+    blob = {"id": "0" * 64, "type": "data", "offset": 0, "length": 100}
+    lie = seals.closed(json.dumps({"packs": [{"id": pack, "blobs": [blob]}]}).encode())
+    name = hashlib.sha256(lie).hexdigest()
+    (filled.path / "index" / name).write_bytes(lie)
+    with pytest.raises(
+        disks.DiskError, match=rf"index/{name[:8]} on the disk says of the pack {pack[:8]} what is not so"
+    ):
+        disks.load(repository, state, disk, manifest(filled), "r1")
+    assert client.snapshots() == set()
+    assert not (client.path / "index" / name).exists()
+    (filled.path / "index" / name).unlink()
+    old = filled.backup(FILLED - timedelta(days=3))
+    disks.load(repository, state, disk, manifest(filled), "r1")
+    found = versions(Order("srv", Rules()), replace(repository, arrived=state.arrivals()), state)
+    assert {one.id for one in found if one.against} == {old}
+
+
+def test_a_disk_that_is_pulled_out_is_gone_on_with(
+    client: Client,
+    filled: Client,
+    repository: Repository,
+    state: State,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told, read, reads = manifest(filled), Folder.read, 0
+
+    def pulled(self: Folder, kind: str, name: str, start: int = 0, size: int | None = None) -> bytes:
+        nonlocal reads
+        reads += self.path.is_relative_to(disk)
+        if reads == 3:
+            raise OSError(5, "Input/output error")
+        return read(self, kind, name, start, size)
+
+    monkeypatch.setattr(Folder, "read", pulled)
+    with pytest.raises(
+        disks.DiskError, match=r"\(Input/output error\); 2 of \d+ files are loaded\. .* it goes on"
+    ):
+        disks.load(repository, state, disk, told, "r1")
+    monkeypatch.undo()
+    assert len(listed(client.path)) == 2
+    assert disks.load(repository, state, disk, told, "r1").files == len(told.files) - 2
+    assert client.snapshots() == filled.snapshots()
+
+
+def test_no_maintenance_works_while_a_disk_is_loaded(
+    filled: Client, repository: Repository, state: State, disk: Path
+) -> None:
+    with state.locked(), pytest.raises(Exception, match="another maintenance of this client is running"):
+        disks.load(repository, state, disk, manifest(filled), "r1")
+
+
+def test_a_full_disk_of_the_repositories_is_told_before(
+    client: Client,
+    filled: Client,
+    repository: Repository,
+    state: State,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usage = shutil.disk_usage(disk)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(
+        disks.DiskError, match="bytes are to be loaded, and the disk of the repositories has 1000 left"
+    ):
+        disks.load(repository, state, disk, manifest(filled), "r1")
+    assert listed(client.path) == {}
+
+
+# -- which disk -----------------------------------------------------------------------------------------
+
+SEED = disks.Volume("1A2B-3C4D", "AMORCE")
+
+
+def lsblk(tmp_path: Path, *devices: dict[str, object]) -> str:
+    """A stand-in for the program, as strict about its options."""
+    program = tmp_path / "lsblk"
+    text = json.dumps({"blockdevices": devices})
+    wanted = "--json --list --output PATH,UUID,LABEL,FSTYPE,MOUNTPOINTS"
+    program.write_text(f"#!/bin/sh\n[ \"$*\" = '{wanted}' ] || exit 1\ncat <<'E'\n{text}\nE\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+def device(uuid: str, fstype: str = "exfat", label: str = "AMORCE", *places: str | None) -> dict[str, object]:
+    return {
+        "path": "/dev/sdb1",
+        "uuid": uuid,
+        "label": label,
+        "fstype": fstype,
+        "mountpoints": places or [None],
+    }
+
+
+def test_the_disk_is_known_by_the_number_that_windows_shows(tmp_path: Path) -> None:
+    for uuid, fstype in (("1A2B-3C4D", "exfat"), ("01D8B6C81A2B3C4D", "ntfs"), ("1A2B-3C4D", "vfat")):
+        program = lsblk(tmp_path, device("9999-0000"), device(uuid, fstype, "AMORCE", "/mnt"))
+        assert disks.mounted(SEED, program) == Path("/mnt")
+
+
+@pytest.mark.parametrize(
+    ("devices", "says"),
+    [
+        ([], r"1A2B-3C4D is not here \(disks that are: none\)\. Plug the right disk in"),
+        ([device("9999-0000", label="AUTRE")], r"is not here \(disks that are: 9999-0000 AUTRE\)"),
+        ([device("1a2b3c4d-1111-2222-3333-44441a2b3c4d", "ext4")], "is not here"),
+        ([device("1A2B-3C4D", label="AUTRE")], "has the label AUTRE, not AMORCE"),
+        ([device("1A2B-3C4D")], r"is not mounted\. Run mount -o nodev,nosuid,noexec /dev/sdb1 /mnt"),
+        ([device("1A2B-3C4D"), device("1A2B-3C4D")], "two disks have the serial number"),
+    ],
+    ids=["none", "another", "of Linux", "label", "not mounted", "two"],
+)
+def test_a_disk_that_is_not_the_one(tmp_path: Path, devices: list[dict[str, object]], says: str) -> None:
+    with pytest.raises(disks.DiskError, match=says):
+        disks.mounted(SEED, lsblk(tmp_path, *devices))
+
+
+def test_the_real_program_is_understood() -> None:
+    with pytest.raises(disks.DiskError, match="the disk 1A2B-3C4D is not here"):
+        disks.mounted(SEED, "lsblk")
+    with pytest.raises(disks.DiskError, match=r"does not list the disks .* Install util-linux"):
+        disks.mounted(SEED, "/nonexistent/lsblk")

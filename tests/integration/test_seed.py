@@ -1,0 +1,247 @@
+"""A first backup on a disk (C16), from the request to the night after, on a lab server and a repository host that
+see the same disk; and what a technician is told when a step is not due, or the disk is another one."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from pypdf import PdfReader
+from support.addresses import address
+from support.inventory import repository_host, write
+
+from windows_lab.cli import main as lab_cli
+
+from . import conftest
+from .conftest import AGENT, Played, Site
+
+pytestmark = pytest.mark.lab
+
+CLIENT, SERVER = "ferme_du_disque", "disque-srv"
+SERIAL, LABEL = "1A2B-3C4D", "AMORCE"
+TODAY = f"{datetime.now(ZoneInfo('Europe/Paris')):%Y-%m-%d}"
+SECRETS = ("repository-of-", "encryption-of-", "Mot2Passe")
+BIG = 4_000_000
+
+
+class Farm(Site):
+    """The site, its disk, and requests about it."""
+
+    folder: Path
+
+    @property
+    def disk(self) -> Path:
+        """E: of the server, on the Linux side; unplugged, it is not there."""
+        return self.state / "hosts" / SERVER / "drives" / "E"
+
+    @property
+    def on_disk(self) -> Path:
+        return self.disk / "ProSecours" / SERVER
+
+    @property
+    def repository(self) -> Path:
+        """Of the server, behind its rest-server."""
+        return self.state / "data" / CLIENT / SERVER
+
+    def step(self, name: str, *arguments: str, **wanted: Any) -> Played:
+        content = {
+            "client": CLIENT,
+            "server": SERVER,
+            "requester": "jeanne.martin@ferme.example.com",
+            "mail_date": TODAY,
+            "disk": {"serial": SERIAL, "label": LABEL},
+            **wanted,
+        }
+        file = self.folder / "request.yml"
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        settings = {
+            "prosecours_seed_request": str(file),
+            "prosecours_seed_step": name,
+            "prosecours_technician": "A. Martin",
+        }
+        return self.play("seed", "-e", json.dumps(settings), *arguments)
+
+    def plug_in(self, where: str | None) -> None:
+        """The disk at the provider: mounted at `where`."""
+        device = {"path": "/dev/sdb1", "uuid": "01D8B6C81A2B3C4D", "label": LABEL, "fstype": "ntfs"}
+        devices = [{**device, "mountpoints": [where]}] if where else []
+        program = self.folder / "lsblk"
+        program.write_text(f"#!/bin/sh\ncat <<'E'\n{json.dumps({'blockdevices': devices})}\nE\n")
+        program.chmod(0o755)
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """A server with an agent, whose repository is empty; nothing has been done about the disk."""
+    folder = tmp_path_factory.mktemp("seed")
+    inventory, state, own = folder / "inventory", folder / "lab", address()
+    disks = {"E": {"serial": SERIAL, "label": LABEL}}
+    content = conftest.farm(CLIENT, SERVER, own, "PS-2026-0716", lab_disks=disks)
+    content["prosecours_clients"]["children"][CLIENT]["vars"]["prosecours_options"] = ["import"]
+    write(inventory / "disque.yml", content)
+    host = repository_host(
+        folder / "depot",
+        prosecours_repository_data=f"{state}/data",
+        prosecours_seed_lsblk=str(folder / "lsblk"),
+    )
+    write(inventory / "depot.yml", host)
+    environment = os.environ | {
+        "PROSECOURS_LAB": str(state),
+        "PROSECOURS_JOURNAL": str(folder / "journal.jsonl"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    made = Farm(state, inventory, SERVER, CLIENT, own, environment)
+    made.folder = folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROSECOURS_LAB", str(state))
+        try:
+            made.up()
+            big = state / "hosts" / SERVER / "drives" / "D" / "isa_sauvegarde_dossier" / "big.zip"
+            big.write_bytes(random.Random(1).randbytes(BIG))  # noqa: S311 -- nothing that compresses
+            deployed = made.play("deploy")
+            assert deployed.code == 0, deployed.output
+            yield made
+        finally:
+            lab_cli(["down", "--state", str(state)])
+
+
+def refused(played: Played, says: str) -> None:
+    """A failure in one sentence, without a traceback or a secret."""
+    assert played.code != 0, played.output
+    assert says in played.text, played.output
+    quiet(played)
+
+
+def went(played: Played, says: str) -> None:
+    assert played.code == 0, played.output
+    assert says in played.text, played.output
+    quiet(played)
+
+
+def quiet(played: Played) -> None:
+    assert "Traceback" not in played.output
+    assert not [secret for secret in SECRETS if secret in played.output]
+
+
+def files(folder: Path) -> dict[str, int]:
+    return {
+        str(path.relative_to(folder)): path.stat().st_size
+        for kind in ("data", "index", "snapshots")
+        for path in (folder / kind).rglob("*")
+        if path.is_file()
+    }
+
+
+# The steps are days apart; each test goes on where the one before it stopped.
+
+
+def test_a_request_that_is_wrong_is_refused_whole(farm: Farm) -> None:
+    played = farm.step(
+        "prepare", requester="someone@elsewhere.example", server="autre-srv", disk={"serial": "1"}
+    )
+    refused(played, "errors in the request, listed above. Nothing was done.")
+    for says in ('Write it as vol shows it, in quotes, like "1A2B-3C4D"', "label"):
+        assert says in played.text, played.output
+    played = farm.step(
+        "prepare", requester="someone@elsewhere.example", server="autre-srv", mail_date="2099-01-01"
+    )
+    refused(played, "3 errors in the request, listed above. Nothing was done.")
+    for says in (
+        '"someone@elsewhere.example" is no contact of ferme_du_disque (Annexe 2)',
+        '"autre-srv" is no server of ferme_du_disque',
+        "2099-01-01 is in the future",
+    ):
+        assert says in played.text, played.output
+
+
+def test_prepare(farm: Farm) -> None:
+    refused(farm.step("fill"), f"the disk {SERIAL} has not been prepared yet")
+    farm.plug_in(None)
+    refused(
+        farm.step("prepare"), f"the disk {SERIAL} is not here (disks that are: none). Plug the right disk in"
+    )
+    farm.plug_in(str(farm.disk))
+    went(farm.step("prepare", "--check"), f"the disk {SERIAL} would be prepared for {SERVER}")
+    assert not farm.on_disk.exists()
+    went(farm.step("prepare"), f"the disk {SERIAL} was prepared for {SERVER}")
+    assert (farm.on_disk / "config").read_bytes() == (farm.repository / "config").read_bytes()
+    again = farm.step("prepare")
+    went(again, "nothing is left to do")
+    assert again.counters(SERVER)["changed"] == 0
+
+
+def test_fill(farm: Farm) -> None:
+    away = farm.disk.rename(farm.folder / "away")
+    refused(farm.step("fill"), f"the disk {SERIAL} is not plugged in (drives that are there: D:")
+    away.rename(farm.disk)
+    went(farm.step("fill", "--check"), f"{SERVER} would be backed up onto the disk {SERIAL}")
+    assert files(farm.on_disk) == {}
+    went(farm.step("fill"), f"the backup of {SERVER} on the disk {SERIAL}: complete")
+    assert sum(files(farm.on_disk).values()) > BIG
+    went(farm.step("fill"), f"this disk was filled on {TODAY}")
+    # Nothing went over the link, and no password was copied.
+    assert files(farm.repository) == {}
+    assert b"encryption-of-" not in b"".join(
+        path.read_bytes() for path in farm.disk.rglob("*") if path.is_file()
+    )
+
+
+def test_hand_over(farm: Farm) -> None:
+    refused(farm.step("load"), f"the disk {SERIAL} has not been handed over yet")
+    played = farm.step("hand_over")
+    went(played, f"the disk {SERIAL} holds {len(files(farm.on_disk))} files")
+    [page] = (farm.folder / "documents" / "disks" / CLIENT).glob("*.pdf")
+    text = " ".join(" ".join(sheet.extract_text() for sheet in PdfReader(page).pages).split())
+    for says in ("Bordereau de remise d’un disque", SERIAL, LABEL, "PS-2026-0716", "A. Martin", "Remis par"):
+        assert says in text
+    # Nothing of it stays on the server.
+    assert farm.run(f'dir /b "{AGENT}\\seed"')[0] != 0
+    assert farm.run(r'schtasks /query /tn "\ProSecours\Amorce" /xml')[0] != 0
+
+
+def test_load(farm: Farm) -> None:
+    before = files(farm.on_disk)
+    pack = max(farm.on_disk.glob("data/*/*"), key=lambda path: path.stat().st_size)
+    aside = pack.rename(farm.folder / "pack")
+    refused(farm.step("load"), "the disk does not agree with its manifest: 1 of")
+    assert files(farm.repository) == {}
+    aside.rename(pack)
+    went(farm.step("load", "--check"), f"would be loaded for {SERVER}: {len(before)} files")
+    assert files(farm.repository) == {}
+    went(farm.step("load"), f"the disk {SERIAL} was loaded for {SERVER}: {len(before)} files")
+    assert files(farm.repository) == before
+    went(farm.step("load"), "nothing is left to do")
+
+
+def test_finish_by_bytes(farm: Farm) -> None:
+    refused(farm.step("finish"), "no backup has ended well since the disk was loaded")
+    changed = farm.state / "hosts" / SERVER / "drives" / "D" / "isapawp" / "b.txt"
+    changed.write_text("changed meanwhile")
+    backed_up = farm.play("backup")
+    assert backed_up.code == 0, backed_up.output
+    went(farm.step("finish"), f"the disk {SERIAL} may be erased")
+    first, second = farm.snapshots()
+    assert second["parent"] == first["id"]
+    assert second["summary"]["total_bytes_processed"] > BIG
+    assert second["summary"]["data_added"] < 20_000
+
+
+def test_who_did_what_on_whose_instruction(farm: Farm) -> None:
+    entries = [json.loads(line) for line in (farm.folder / "journal.jsonl").read_text("utf-8").splitlines()]
+    kept = json.dumps([entry for entry in entries if entry["kind"] == "end"], ensure_ascii=False)
+    for says in (
+        '"step": "hand_over"',
+        '"step": "load"',
+        f'"disk": "{SERIAL}"',
+        "jeanne.martin@ferme.example.com",
+    ):
+        assert says in kept
+    assert not [secret for secret in SECRETS if secret in kept]
