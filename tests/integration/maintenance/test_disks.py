@@ -1,5 +1,5 @@
-"""A first backup on a disk, on the repository host's side: prepared, filled by a real restic, loaded; and what
-comes back from a client's that is not what was handed over."""
+"""A first backup on a disk, on the repository host's side: prepared, filled by a real restic, loaded; and
+what comes back from a client's that is not what was handed over."""
 
 from __future__ import annotations
 
@@ -173,8 +173,8 @@ def test_what_was_added_on_the_way_stays_on_the_disk(
 def test_forgeries_that_were_handed_over_are_judged_as_uploads_are(
     client: Client, filled: Client, repository: Repository, state: State, disk: Path
 ) -> None:
-    """By somebody with the password, before the disk was handed over: an index that lies about a pack, a version
-    that claims another time."""
+    """By somebody with the password, before the disk was handed over: an index that lies about a pack, a
+    version that claims another time."""
     seals = Seals.of_repository(PASSWORD, only_key(client.path))
     pack = next(filled.path.glob("data/*/*")).name
     blob = {"id": "0" * 64, "type": "data", "offset": 0, "length": 100}
