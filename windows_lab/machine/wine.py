@@ -130,7 +130,7 @@ class WineMachine:
         return f"C:\\Users\\{self.login}"
 
     def volume(self, letter: str) -> tuple[str, str]:
-        """Serial number (1A2B-3C4D) and label of what is in a drive; a disk keeps both wherever it is plugged in."""
+        """Serial number (1A2B-3C4D) and label of what is in a drive."""
         named = (self.settings.get("lab_disks") or {}).get(letter)
         if named:
             return str(named["serial"]), str(named["label"])

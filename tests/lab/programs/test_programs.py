@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tarfile
 import threading
@@ -73,6 +74,7 @@ def test_arguments_as_the_c_library_splits_them(line: str, arguments: list[str])
         "certutil -urlcache http://x", "tar -cf x y", "curl -L http://x", "robocopy D:\\arbre D:\\b",
         "robocopy D:\\arbre NULL /L /MIR", "whoami /all", "findstr /s x D:\\*", "forfiles /d 01/01/2026",
         "where /r C:\\ x", "cscript //nologo x.vbs", "ping 8.8.8.8", "icacls", "notepad", "bitsadmin /list",
+        "fsutil fsinfo drives", "fsutil volume diskfree D:",
         "findstr /c:une /c:ligne D:\\texte.txt", "findstr \"VSS error\" D:\\texte.txt",
     ],
 )  # fmt: skip
@@ -340,6 +342,16 @@ def test_forfiles_deletes_what_is_old(host: WindowsServer) -> None:
     assert run(host, line).code == 0
     assert run(host, "dir /b D:\\logs").text == "new.log\r\n"
     assert run(host, line).code == 1
+
+
+def test_fsutil_tells_which_volume_is_in_a_drive(host: WindowsServer) -> None:
+    told = run(host, "fsutil fsinfo volumeinfo D:\\")
+    first, second, *_rest = told.text.splitlines()
+    assert first.partition(":")[2].strip() == "Données"
+    assert re.search(r": 0x[0-9a-f]{8}$", second)
+    assert (told.code, run(host, "fsutil fsinfo volumeinfo d:\\").text) == (0, told.text)
+    assert run(host, "fsutil fsinfo volumeinfo D:").code == 1
+    assert run(host, "fsutil fsinfo volumeinfo Q:\\").code == 1
 
 
 def test_timeout_and_where(host: WindowsServer) -> None:
