@@ -1,5 +1,7 @@
-"""The steps of a first backup on a disk that are done on the client's server; documented in
-plugins/modules/seed.py."""
+"""The steps of a first backup on a disk that are done on the client's server.
+
+Documented in plugins/modules/seed.py.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The steps of a first backup on a disk that are done on the repository host; documented in
-plugins/modules/seed_disk.py."""
+"""The steps of a first backup on a disk that are done on the repository host.
+
+Documented in plugins/modules/seed_disk.py.
+"""
 
 from __future__ import annotations
 

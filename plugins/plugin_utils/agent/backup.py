@@ -70,6 +70,11 @@ def wait(session: Session, folder: str, before: Facts, timeout: float, task: str
         facts = observe(session, folder, LOOK)
         if not facts.running and facts.status is not None and facts.status != before.status:
             return facts
+        if seen and not facts.running:
+            problem = "the backup was interrupted on the server (switched off, or ended by hand)"
+            raise AgentError(
+                session.host, problem, "Run this playbook again: what was sent is not sent twice"
+            )
         seen = seen or facts.running
         elapsed = time.monotonic() - begin
         if not seen and elapsed > _START:

@@ -235,8 +235,7 @@ def opening(url: str, username: str, ca: str, program: str = BINARY) -> dict[str
 
 
 def opening_disk(folder: str) -> dict[str, str]:
-    """The same for a repository on a disk of the server, with the agent's own password, from a folder below
-    the agent's."""
+    """The same for a repository on a disk, with the agent's own password, in a folder below the agent's."""
     return {
         "restic.cmd": _file("disk.cmd", program=f"..\\{BINARY}"),
         "repository.txt": _lines([folder]),

@@ -1,4 +1,4 @@
-"""A request for a first backup on a disk, from its file to what is to be done, or what is wrong with it. Pure.
+"""A request for a first backup on a disk, from its file to what is asked for, or what is wrong with it. Pure.
 
 Layers, as for a restore: the file, the shape (schemas/seed.schema.json), each value, and last what only the
 contract tells: was the option subscribed, is the requester a contact of Annexe 2?

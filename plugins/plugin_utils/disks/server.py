@@ -9,7 +9,7 @@ read where it lies. A scheduled task does the work and outlives the connection.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -158,13 +158,7 @@ def _start(session: Session, request: Request, contract: HostContract, state: st
     task = windows_task.on_demand(
         "Sauvegarde sur disque Pro Secours", f'/d /e:on /v:off /c ""{state}\\backup.cmd""', state
     )
-    files = {**{name: text.encode() for name, text in texts.items()}, "task.xml": windows_task.encoded(task)}
-    if not delivery.send(session, state, files, seen.agent.tar):
-        raise SeedError(
-            session.host,
-            "files arrive altered on the host: their SHA-256 differs",
-            "See whether an antivirus or a proxy changes them, then run the same step again",
-        )
+    _send(session, state, {**texts, "task.xml": windows_task.encoded(task)}, seen)
     opened = session.run(f"cd /d {path(state)}&&cmd /d /c restic.cmd cat config --no-lock", timeout=300)
     if opened.exit_code or f'"id": "{seen.agent.repository_id}"' not in decode(opened.stdout):
         said = why(opened) if opened.exit_code else f"another {REPOSITORY_ID}"
@@ -186,6 +180,16 @@ def _start(session: Session, request: Request, contract: HostContract, state: st
             session.host,
             problem,
             "Check that the service Schedule runs and that no group policy forbids tasks",
+        )
+
+
+def _send(session: Session, state: str, files: Mapping[str, str | bytes], seen: Seen) -> None:
+    content = {name: one if isinstance(one, bytes) else one.encode() for name, one in files.items()}
+    if not delivery.send(session, state, content, seen.agent.tar):
+        raise SeedError(
+            session.host,
+            "files arrive altered on the host: their SHA-256 differs",
+            "See whether an antivirus or a proxy changes them, then run the same step again",
         )
 
 
@@ -218,6 +222,8 @@ def contents(session: Session, request: Request, folder: str, check: bool) -> di
             "Run the step fill: it waits for the end",
         )
     if not check:
+        # Again, in case that this step was cut after it had tidied up.
+        _send(session, state, opening_disk(place), seen)
         checked = session.run(f"cd /d {path(state)}&&cmd /d /c restic.cmd check --no-lock", timeout=_CHECK)
         if checked.exit_code:
             problem = f"what is on the disk is not whole ({why(checked)})"
@@ -265,6 +271,8 @@ def judge(host: str, status: Status | None, loaded: datetime) -> dict[str, Any]:
     if added * 2 > total:
         figures = f"{show_size(added)} of {show_size(total)}"
         problem = f"the backup after the loading added {figures}: it did not build on the disk"
-        remedy = "See that the perimeter is as when the disk was filled, then run backup.yml and the same step"
+        remedy = (
+            "See that the perimeter is as when the disk was filled, then run backup.yml and the same step"
+        )
         raise SeedError(host, problem, remedy)
     return {"added": added, "total": total}
