@@ -306,6 +306,36 @@ MUTANTS = (
         "steer a technician's terminal", f"{M}/maintenance/printable.py",
         "if text.startswith(_FORMULA) else", "if False else", "attacks/test_terminal.py",
     ),
+    # -- someone who has an external disk in his hands --------------------------------------------------
+    Mutant(
+        "bring in what was not there", f"{M}/maintenance/disks.py",
+        "    missing = [name for name in manifest.files if name not in here]",
+        "    manifest = Manifest({n: e.size for n, e in there.items()}, manifest.begun, manifest.ended)\n"
+        "    missing = [name for name in there if name not in here]",
+        "integration/maintenance/test_disks.py::test_what_was_added_on_the_way_stays_on_the_disk",
+    ),
+    Mutant(
+        "bring in what was not there", f"{M}/maintenance/disks.py",
+        "    if lacking:\n", "    if False:\n",
+        "integration/maintenance/test_disks.py::test_what_is_not_what_was_handed_over_is_not_loaded",
+    ),
+    Mutant(
+        "bring in false packs", f"{M}/maintenance/admission.py",
+        "if self._packs.get(pack) != sealed.digest(blobs):", "if False:",
+        "integration/maintenance/test_disks.py"
+        "::test_forgeries_that_were_handed_over_are_judged_as_uploads_are",
+    ),
+    Mutant(
+        "date a version as he likes", f"{M}/maintenance/disks.py",
+        "if manifest.begun - CLOCK <= claimed <= manifest.ended + CLOCK:", "if True:",
+        "integration/maintenance/test_disks.py"
+        "::test_forgeries_that_were_handed_over_are_judged_as_uploads_are",
+    ),
+    Mutant(
+        "lead root astray", f"{M}/maintenance/disks.py",
+        "if path.is_symlink():", "if False:",
+        "integration/maintenance/test_disks.py::test_a_disk_is_prepared_once_and_for_one_server",
+    ),
     # -- someone on the network, on the repository host, in the client's name ---------------------------
     Mutant(
         "slip in another restic", f"{P}/binaries.py", "if file_sha256(path) != sha256:", "if False:",
@@ -418,6 +448,7 @@ ELSEWHERE = {
     "a retention policy that is wrong": "42 mutants in tests/unit/maintenance/test_mutants.py",
     "catch another server's access": "the row says that it is not stopped; its end is seen in the lab",
     "read or write another client's": "a system user for each: Linux's own, no line of ours",
+    "read what is on it": "restic's own seals: no line of ours",
     "attack the provider over WinRM": "parsers that are given garbled answers: nothing to switch off",
 }
 # fmt: on
