@@ -30,7 +30,8 @@ class ActionModule(CoreAction):
         request, step = Request.from_data(arguments["request"]), arguments["step"]
         path = disk_custody.place(documents_folder(arguments["documents"], variables), request)
         custody = disk_custody.known(path, request)
-        if before := custody.require(step):
+        before = custody.require(step)
+        if before and (step != "fill" or "hand_over" in custody.steps):  # until then the disk may be topped up
             result = {"changed": False, "outcome": disk_custody.done(step, before)}
             if step == "hand_over" and not self._task.check_mode:
                 result["page"] = disk_custody.write_page(path, custody)
