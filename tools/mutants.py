@@ -336,6 +336,12 @@ MUTANTS = (
         "if path.is_symlink():", "if False:",
         "integration/maintenance/test_disks.py::test_a_disk_is_prepared_once_and_for_one_server",
     ),
+    Mutant(
+        "read a version that goes back", f"{M}/maintenance/disks.py",
+        "key = admission.key_for(code)", 'key = admission.key_for("")',
+        "integration/maintenance/test_disks.py"
+        "::test_a_version_on_a_disk_is_all_that_a_restore_needs_and_no_more",
+    ),
     # -- someone on the network, on the repository host, in the client's name ---------------------------
     Mutant(
         "slip in another restic", f"{P}/binaries.py", "if file_sha256(path) != sha256:", "if False:",

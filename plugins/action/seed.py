@@ -31,7 +31,8 @@ class ActionModule(CoreAction):
         path = disk_custody.place(documents_folder(arguments["documents"], variables), request)
         custody = disk_custody.known(path, request)
         before = custody.require(step)
-        if before and (step != "fill" or "hand_over" in custody.steps):  # until then the disk may be topped up
+        # Until it is handed over a disk may be filled again.
+        if before and (step != "fill" or "hand_over" in custody.steps):
             result = {"changed": False, "outcome": disk_custody.done(step, before)}
             if step == "hand_over" and not self._task.check_mode:
                 result["page"] = disk_custody.write_page(path, custody)

@@ -6,10 +6,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -51,23 +52,30 @@ class Farm(Site):
         """Of the server, behind its rest-server."""
         return self.state / "data" / CLIENT / SERVER
 
-    def step(self, name: str, *arguments: str, **wanted: Any) -> Played:
-        content = {
-            "client": CLIENT,
-            "server": SERVER,
-            "requester": "jeanne.martin@ferme.example.com",
-            "mail_date": TODAY,
-            "disk": {"serial": SERIAL, "label": LABEL},
-            **wanted,
-        }
+    asked: ClassVar[dict[str, Any]] = {
+        "client": CLIENT,
+        "server": SERVER,
+        "requester": "jeanne.martin@ferme.example.com",
+        "mail_date": TODAY,
+        "disk": {"serial": SERIAL, "label": LABEL},
+    }
+
+    def step(self, name: str, *arguments: str) -> Played:
         file = self.folder / "request.yml"
-        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        file.write_text(yaml.safe_dump(self.asked), encoding="utf-8")
         settings = {
             "prosecours_seed_request": str(file),
             "prosecours_seed_step": name,
             "prosecours_technician": "A. Martin",
         }
         return self.play("seed", "-e", json.dumps(settings), *arguments)
+
+    def export(self, *arguments: str) -> Played:
+        content = {**self.asked, "main_backup_failed": True, "date": TODAY}
+        file = self.folder / "export.yml"
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        settings = {"prosecours_export_request": str(file), "prosecours_technician": "B. Durand"}
+        return self.play("export", "-e", json.dumps(settings), *arguments)
 
     def plug_in(self, where: str | None) -> None:
         """The disk at the provider: mounted at `where`."""
@@ -85,12 +93,13 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     inventory, state, own = folder / "inventory", folder / "lab", address()
     disks = {"E": {"serial": SERIAL, "label": LABEL}}
     content = conftest.farm(CLIENT, SERVER, own, "PS-2026-0716", lab_disks=disks)
-    content["prosecours_clients"]["children"][CLIENT]["vars"]["prosecours_options"] = ["import"]
+    content["prosecours_clients"]["children"][CLIENT]["vars"]["prosecours_options"] = ["import", "export"]
     write(inventory / "disque.yml", content)
     host = repository_host(
         folder / "depot",
         prosecours_repository_data=f"{state}/data",
         prosecours_seed_lsblk=str(folder / "lsblk"),
+        prosecours_retention_restic=os.environ.get("PROSECOURS_RESTIC") or shutil.which("restic"),
     )
     write(inventory / "depot.yml", host)
     environment = os.environ | {
@@ -202,12 +211,42 @@ def test_finish_by_bytes(farm: Farm) -> None:
     assert second["summary"]["data_added"] < 20_000
 
 
+def test_export_and_restore_at_the_server(farm: Farm) -> None:
+    """The disk may be the same one: it was said that it may be erased."""
+    shutil.rmtree(farm.disk / "ProSecours")
+    went(farm.export("--check"), f"would be put on the disk {SERIAL}")
+    assert list(farm.disk.iterdir()) == []
+    went(farm.export(), f"was put on the disk {SERIAL} and read back")
+    went(farm.export(), f"this disk was written on {TODAY}")
+    papers = farm.folder / "documents" / "disks" / CLIENT
+    [apart] = papers.glob("*-code.pdf")
+    [kept] = papers.glob("*.code")
+    code = kept.read_text("ascii").strip()
+    assert {path.stat().st_mode & 0o077 for path in (apart, kept)} == {0}
+    assert code in PdfReader(apart).pages[0].extract_text()
+    open_to_others = [path for path in papers.iterdir() if path.stat().st_mode & 0o077]
+    on_disk = [path for path in farm.disk.rglob("*") if path.is_file()]
+    journal = farm.folder / "journal.jsonl"
+    assert not [path for path in (*open_to_others, *on_disk, journal) if code.encode() in path.read_bytes()]
+    # What the client does, at the server.
+    line = r'"E:\ProSecours\restaurer.cmd" "D:\Restauration (1)"'
+    assert farm.run(f"echo wrong-code|{line}")[0] == 12
+    farm.expect(f"echo {code}|{line}")
+    drive = farm.state / "hosts" / SERVER / "drives" / "D"
+    for name in ("isa_sauvegarde_dossier/big.zip", "isapawp/b.txt"):
+        assert (drive / "Restauration (1)" / "D" / name).read_bytes() == (drive / name).read_bytes()
+    refused_there = farm.run(f"echo {code}|{line}")
+    assert refused_there[0] == 1
+    assert "n'est pas vide" in refused_there[1]
+
+
 def test_who_did_what_on_whose_instruction(farm: Farm) -> None:
     entries = [json.loads(line) for line in (farm.folder / "journal.jsonl").read_text("utf-8").splitlines()]
     kept = json.dumps([entry for entry in entries if entry["kind"] == "end"], ensure_ascii=False)
     for says in (
         '"step": "hand_over"',
         '"step": "load"',
+        '"step": "export"',
         f'"disk": "{SERIAL}"',
         "jeanne.martin@ferme.example.com",
     ):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -180,6 +180,25 @@ class Admission:
             for index in self._indexes.values():
                 for pack, blobs in index.items():
                     yield from ((pack, blob) for blob in blobs)
+
+    def indexes_of(self, packs: Collection[str]) -> set[str]:
+        """Those that list one of them."""
+        with self._lock:
+            self.names("index")
+            return {name for name, index in self._indexes.items() if not index.keys().isdisjoint(packs)}
+
+    def true(self, kind: str, name: str) -> bytes:
+        """A file that is given away: a pack with every part held against its id. Raises Rubbish."""
+        data = self.storage.read(kind, name)
+        if hashlib.sha256(data).hexdigest() != name:
+            raise Rubbish("is damaged: its content is not that of its name")
+        if kind == "data":
+            sealed.pack_of(self._opener(), data)
+        return data
+
+    def key_for(self, password: str) -> bytes:
+        """A key file by which another password opens a copy."""
+        return sealed.key_file(self._opener(), password)
 
     def part(self, pack: str, blob: Blob) -> bytes:
         """What is in clear of a part. Raises Rubbish."""

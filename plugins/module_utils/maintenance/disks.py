@@ -1,20 +1,23 @@
-"""A first backup that travels on an external disk (C16): what the repository host does about it.
+"""Backups that travel on an external disk (C16): what the repository host does about it.
 
-The disk is given the configuration and the key of the server's own repository. So what is put on it is cut
-into the same parts, sealed by the same key and opened by the same password, and is copied as it stands; who
-has the disk alone reads nothing. What comes back was at a client's: it is an attacker's until it was judged
-as an upload is, whole packs before anything that speaks of them. Standard library only.
+A disk for a first backup is given the configuration and the key of the server's own repository. So what is
+put on it is cut into the same parts, sealed by the same key and opened by the same password, and is copied as
+it stands; who has the disk alone reads nothing. What comes back was at a client's: it is an attacker's until
+it was judged as an upload is, whole packs before anything that speaks of them.
+
+A disk for a restore holds one version, in a repository that a code of its own opens. Standard library only.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,9 +27,10 @@ from .admission import Admission
 from .errors import ProSecoursError
 from .repository import Repository, moment_of
 from .retention import day_of
-from .sealed import Missing, Rubbish
+from .sealed import LARGEST_FILE, Missing, Rubbish, key_of
 from .state import State
 from .storage import Entry, Folder
+from .trees import TooLong, Trees
 from .volume import Carried
 
 FOLDER = "ProSecours"
@@ -41,6 +45,8 @@ CLOCK = timedelta(minutes=15)
 """By which a server's clock may differ from ours."""
 SAVE_EVERY = 500_000_000
 """Bytes after which is written down what was read."""
+SECONDS = 1800.0
+"""For all folders of a version."""
 AGAIN = "then run the same step again: it goes on where it stopped"
 
 
@@ -171,6 +177,7 @@ def prepare(repository: Repository, state: State, disk: Path, check: bool) -> bo
             (place / name).mkdir(parents=True, exist_ok=True)
         for name, content in wanted.items():
             _write(place / name, content)
+        os.sync()
     return True
 
 
@@ -182,7 +189,6 @@ def _write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    os.sync()
 
 
 # -- load -----------------------------------------------------------------------------------------------
@@ -203,28 +209,33 @@ def load(
     OSError of the repository's own disk.
     """
     source, target = Folder(_place(disk, repository.server)), repository.storage
-    admission = _opened(repository, state)
-    with _disk():
-        there = {f"{kind}/{name}": one for kind in KINDS for name, one in source.listed(kind).items()}
-    here = {f"{kind}/{name}" for kind in KINDS for name in target.listed(kind)}
-    missing = [name for name in manifest.files if name not in here]
-    _hold(there, {name: manifest.files[name] for name in missing}, source)
-    told = Loaded(
-        len(missing),
-        sum(manifest.files[name] for name in missing),
-        len(there.keys() - manifest.files.keys()),
-        tuple(name.partition("/")[2] for name in manifest.files if name.startswith("snapshots/")),
-    )
-    _room(target, told.bytes)
-    if check:
-        return told
-    # A maintenance would prune packs that no index speaks of yet.
-    with state.locked(), target.opened():
-        _add(source, admission, sorted(missing, key=_order), manifest, state)
-        state.keep_remembered(admission.remembered)
-        if manifest.files:
+    with _alone(state, check):
+        admission = _opened(repository, state)
+        with _disk():
+            there = {f"{kind}/{name}": one for kind in KINDS for name, one in source.listed(kind).items()}
+        here = {f"{kind}/{name}" for kind in KINDS for name in target.listed(kind)}
+        missing = sorted((name for name in manifest.files if name not in here), key=_order)
+        _hold(there, {name: manifest.files[name] for name in missing}, source)
+        told = Loaded(
+            len(missing),
+            sum(manifest.files[name] for name in missing),
+            len(there.keys() - manifest.files.keys()),
+            tuple(name.partition("/")[2] for name in manifest.files if name.startswith("snapshots/")),
+        )
+        _room(target, told.bytes)
+        if not check:
+            with target.opened():
+                _add(source, admission, missing, manifest, state)
+            state.keep_remembered(admission.remembered)
             state.keep_carried(request, Carried(day_of(now()), sum(manifest.files.values())))
     return told
+
+
+@contextmanager
+def _alone(state: State, check: bool) -> Iterator[None]:
+    """No maintenance meanwhile: it would prune packs that no index speaks of yet, or that are still read."""
+    with nullcontext() if check else state.locked():
+        yield
 
 
 def _order(name: str) -> tuple[int, str]:
@@ -241,6 +252,9 @@ def _hold(there: Mapping[str, Entry], wanted: Mapping[str, int], source: Folder)
             "Find out who had the disk; then prepare and fill another",
             source.location,
         )
+    if large := [name for name, size in wanted.items() if size > LARGEST_FILE]:
+        problem = f"{large[0][:20]} on the disk is larger than any file that restic makes; nothing was loaded"
+        raise DiskError(problem, "Find out who had the disk; then prepare and fill another", source.location)
 
 
 def _room(target: object, wanted: int) -> None:
@@ -257,7 +271,7 @@ def _add(source: Folder, admission: Admission, names: list[str], manifest: Manif
     for done, file in enumerate(names):
         kind, _unused, name = file.partition("/")
         with _disk(f"{done} of {len(names)} files are loaded"):
-            data = source.read(kind, name)
+            data = source.read(kind, name, 0, manifest.files[file])
         try:
             if kind == "snapshots":
                 _believe(admission, name, data, manifest, state)
@@ -282,6 +296,155 @@ def _believe(admission: Admission, name: str, data: bytes, manifest: Manifest, s
     claimed = moment_of(str(admission.document(data).get("time", "")))
     if manifest.begun - CLOCK <= claimed <= manifest.ended + CLOCK:
         state.keep_arrivals({**state.arrivals(), name: claimed})
+
+
+# -- export ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What a run of `export` put on the disk; in check mode: would put."""
+
+    files: Mapping[str, int]
+    """The manifest, by name and bytes."""
+    added: int
+    """How many of them were not there yet."""
+
+
+def export(
+    repository: Repository,
+    state: State,
+    disk: Path,
+    version: str,
+    code: str,
+    beside: Mapping[str, bytes],
+    request: str,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    check: bool = False,
+) -> Exported:
+    """Put one version on the disk, as a repository of its own that `code` opens, and read all of it back.
+
+    `beside`: name -> content of what lies beside it. What is read of the repository is judged on the way, and
+    nothing in it is changed. The configuration comes last: without it there is no repository. May be
+    killed at any point, and called again. Raises DiskError, Busy, OSError.
+    """
+    place = _place(disk, export_name(repository.server))
+    with _alone(state, check):
+        admission = _opened(repository, state)
+        if not admission.verify(None if check else state.keep_remembered) and admission.lies:
+            problem = f"{next(iter(admission.lies.values()))}: what a restore would bring back is not certain"
+            remedy = "See docs/retention.md, what to do about an index that lies; then run it again"
+            raise DiskError(problem, remedy, repository.location)
+        files = _needed(admission, version, repository)
+        known = Folder(place)
+        with _disk():
+            others = [name for name in known.listed("snapshots") if name != version]
+            there = {f"{kind}/{name}": one.size for kind in KINDS for name, one in known.listed(kind).items()}
+        if others:
+            problem, remedy = f"{place} holds another version ({others[0][:8]})", "Take an empty disk"
+            raise DiskError(problem, remedy)
+        missing = [name for name in files if there.get(name) != files[name]]
+        wanted = sum(files[name] for name in missing) + sum(map(len, beside.values()))
+        if wanted > (free := shutil.disk_usage(disk).free):
+            problem = f"{wanted} bytes are to be written, and the disk has {free} left: it is too small"
+            raise DiskError(problem, "Write a request for a larger disk")
+        if check:
+            return Exported(files, len(missing))
+        for number, name in enumerate(missing):
+            data = _true(admission, name, repository)
+            with _disk(f"{number} of {len(missing)} files are on it"):
+                _write_into(place / _way(name), data)
+        os.sync()
+        _read_back(place, files)
+        with _disk("all files are on it"):
+            _finish(place, admission, code, beside)
+        bill = Carried(day_of(now()), sum(files.values()), taken=True)
+        state.keep_carried(request, bill)
+    return Exported(files, len(missing))
+
+
+def export_name(server: str) -> str:
+    """Of the folder on the disk."""
+    return f"restauration-{server}"
+
+
+def _needed(admission: Admission, version: str, repository: Repository) -> dict[str, int]:
+    """The files that hold a version, by name and bytes, in the order in which they are written."""
+    try:
+        if version not in (admission.names("snapshots") or ()):
+            raise Rubbish("is not there any more")
+        wanted = Trees(admission).parts(admission.trees[version], SECONDS)
+        packs: dict[str, str] = {}
+        for pack, blob in admission.blobs():
+            if blob.id in wanted:
+                packs.setdefault(blob.id, pack)
+        if wanted - packs.keys():
+            raise Rubbish("lacks a part")
+        held = {*packs.values()}
+        chosen = {"data": held, "index": admission.indexes_of(held), "snapshots": {version}}
+        names = [(kind, name) for kind in KINDS for name in sorted(chosen[kind])]
+        return {f"{kind}/{name}": repository.storage.size(kind, name) for kind, name in names}
+    except (Rubbish, TooLong, FileNotFoundError) as error:
+        why = str(error) if isinstance(error, Rubbish) else "lacks a file, or could not be read in time"
+        remedy = "Run it again: a version is chosen anew. If it is said again, see docs/checks.md"
+        raise DiskError(f"the version {version[:8]} {why}", remedy, repository.location) from None
+
+
+def _true(admission: Admission, name: str, repository: Repository) -> bytes:
+    kind, _unused, file = name.partition("/")
+    try:
+        return admission.true(kind, file)
+    except Rubbish as error:
+        problem = f"{kind}/{file[:8]} of the repository {error}; it was not put on the disk"
+        raise DiskError(problem, "See docs/checks.md, what to do about damage", repository.location) from None
+
+
+def _way(name: str) -> Path:
+    kind, _unused, file = name.partition("/")
+    return Path(kind, file[:2], file) if kind == "data" else Path(kind, file)
+
+
+def _write_into(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, content)
+
+
+def _read_back(place: Path, files: Mapping[str, int]) -> None:
+    """All that is on the disk, and not what the system remembers of it."""
+    for name in files:
+        path = place / _way(name)
+        with _disk("all files are on it"), path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            read = hashlib.file_digest(file, "sha256").hexdigest()
+        if read != path.name:
+            with _disk():
+                path.unlink()
+            raise DiskError(
+                f"the disk did not keep {name[:20]} as it was written", f"Take another disk, {AGAIN}"
+            )
+
+
+def _finish(place: Path, admission: Admission, code: str, beside: Mapping[str, bytes]) -> None:
+    keys = place / "keys"
+    keys.mkdir(exist_ok=True)
+    (place / "locks").mkdir(exist_ok=True)
+    if not any(_opens(path, code) for path in keys.iterdir()):
+        key = admission.key_for(code)
+        _write(keys / hashlib.sha256(key).hexdigest(), key)
+    for name, content in beside.items():
+        path = place.parent / name
+        if not path.is_file() or path.read_bytes() != content:
+            _write(path, content)
+    _write(place / "config", admission.storage.read("config", "config"))
+    os.sync()
+
+
+def _opens(path: Path, code: str) -> bool:
+    try:
+        key_of(code, path.read_bytes())
+    except Rubbish:
+        return False
+    return True
 
 
 def _opened(repository: Repository, state: State) -> Admission:
@@ -314,7 +477,8 @@ def _disk(so_far: str = "nothing was changed") -> Iterator[None]:
 def _place(disk: Path, server: str) -> Path:
     """The server's repository on the disk. A disk may hold links that lead to the host's own files."""
     place = disk / FOLDER / server
-    for path in (place.parent, place, *(place / name for name in (*LAYOUT, "config"))):
+    inside = (*(place / name for name in (*LAYOUT, "config")), *place.parent.glob("*"))
+    for path in (place.parent, place, *inside):
         if path.is_symlink():
             raise DiskError(f"{path} is a link, which no step made", "Look at the disk, or take an empty one")
     return place

@@ -13,10 +13,11 @@ import base64
 import hashlib
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from .errors import ProSecoursError
@@ -78,6 +79,15 @@ class Key:
             raise Rubbish("was not made with the password of the repository") from None
         return bytes(cipher("CTR", self.encrypt, nonce, text))
 
+    def closed(self, clear: bytes) -> bytes:
+        """As restic seals: nonce, what is sealed, and its code."""
+        cipher, _unused, poly1305 = _cryptography()
+        nonce = os.urandom(NONCE)
+        text = cipher("CTR", self.encrypt, nonce, clear)
+        return bytes(
+            nonce + text + poly1305.generate_tag(self.mac_r + cipher("ECB", self.mac_k, b"", nonce), text)
+        )
+
     def document(self, sealed: bytes) -> Document:
         """The object of an index, a snapshot or the configuration. Raises Rubbish."""
         clear = self.opened(sealed)
@@ -113,6 +123,24 @@ def key_of(password: str, file: bytes) -> Key:
     if [len(part) for part in parts] != [32, 16, 16]:
         raise Rubbish("holds no key")
     return Key(*parts)
+
+
+def key_file(key: Key, password: str) -> bytes:
+    """A file of keys/ by which another password opens the same repository, as `restic key add` makes one."""
+    salt, n = os.urandom(64), 2**15
+    derived = hashlib.scrypt(password.encode(), salt=salt, n=n, r=8, p=1, maxmem=2**27, dklen=64)
+    encrypt, mac_k, mac_r = (base64.b64encode(part).decode() for part in (key.encrypt, key.mac_k, key.mac_r))
+    master = json.dumps({"mac": {"k": mac_k, "r": mac_r}, "encrypt": encrypt}).encode()
+    entry = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "username": "prosecours",
+        "hostname": "",
+        "kdf": "scrypt",
+        **{"N": n, "r": 8, "p": 1},
+        "salt": base64.b64encode(salt).decode(),
+        "data": base64.b64encode(Key(derived[:32], derived[32:48], derived[48:]).closed(master)).decode(),
+    }
+    return json.dumps(entry).encode()
 
 
 def index_of(key: Key, file: bytes) -> dict[str, set[Blob]]:

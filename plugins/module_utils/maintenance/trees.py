@@ -98,6 +98,20 @@ class Trees:
             min(total[root].entries, COPIES * once.entries), min(total[root].bytes, COPIES * once.bytes)
         )
 
+    def parts(self, root: str, seconds: float) -> set[str]:
+        """The ids of all that a version is made of: its folders, and the parts of its files."""
+        end = time.monotonic() + seconds
+        found: set[str] = set()
+        waiting = [root]
+        while waiting:
+            tree = waiting.pop()
+            if tree not in found:
+                found.add(tree)
+                for one in self.entries(tree, end):
+                    found.update(one.content)
+                    waiting += [one.subtree] if one.subtree else []
+        return found
+
     def objection(self, root: str, seconds: float, bare: Sequence[str] = ()) -> str | None:
         """Why nothing of a version is to be restored, as a phrase with the folder; None: nothing.
 

@@ -166,11 +166,12 @@ def figures(history: Sequence[Day], closed: bool) -> Volume:
 
 @dataclass(frozen=True)
 class Carried:
-    """What a disk brought into a server's repository (C16)."""
+    """What a disk brought into a server's repository, or took from it (C16)."""
 
     on: date
     bytes: int
     """Of the files on the disk, as they were counted here."""
+    taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,8 @@ class Bill:
     """The most that the repository took on disk."""
     imported_gb: str = "0.000"
     """Loaded from disks (C16)."""
+    exported_gb: str = "0.000"
+    """Given away on disks."""
 
 
 def bill(
@@ -201,6 +204,7 @@ def bill(
     days = [day for day in history if day.date.isoformat().startswith(f"{month}-")]
     if not days:
         return None
+    disks = [one for one in carried if one.on.isoformat().startswith(f"{month}-")]
     return Bill(
         month=month,
         client=client,
@@ -211,7 +215,8 @@ def bill(
         highest_gb=_gb(max(day.newest for day in days)),
         over_gb=_gb(max(0, *(day.newest - day.subscribed_gb * GB for day in days))),
         stored_gb=_gb(max(day.stored for day in days)),
-        imported_gb=_gb(sum(one.bytes for one in carried if one.on.isoformat().startswith(f"{month}-"))),
+        imported_gb=_gb(sum(one.bytes for one in disks if not one.taken)),
+        exported_gb=_gb(sum(one.bytes for one in disks if one.taken)),
     )
 
 

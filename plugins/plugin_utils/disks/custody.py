@@ -89,7 +89,8 @@ class Custody:
 
 def done(step: str, at: Step) -> str:
     """For a step that is asked for again."""
-    return f"this disk was {STEPS[step]} on {show_moment(at.at)} by {at.by}; nothing is left to do"
+    words = STEPS.get(step, "written")
+    return f"this disk was {words} on {show_moment(at.at)} by {at.by}; nothing is left to do"
 
 
 def place(documents: Path, request: Request) -> Path:

@@ -1,7 +1,7 @@
-"""A request for a first backup on a disk, from its file to what is asked for, or what is wrong with it. Pure.
+"""A request for a disk, from its file to what is asked for, or all that is wrong with it (C16). Pure.
 
-Layers, as for a restore: the file, the shape (schemas/seed.schema.json), each value, and last what only the
-contract tells: was the option subscribed, is the requester a contact of Annexe 2?
+Layers, as for a restore: the file, the shape (schemas/seed.schema.json, export.schema.json), each value, and
+last what only the contract tells: was the option subscribed, is the requester a contact of Annexe 2?
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ from ...module_utils.maintenance.disks import Volume
 from ..clock import PARIS
 from ..contract.model import ClientContract, Contact, HostContract
 from ..files import COLLECTION
+from ..restore import request as restore_request
 from ..restore.request import foreign, moment, placed, requester
 from ..validation.lines import document
 from ..validation.mistakes import Mistake, PlacedMistake
 from ..validation.schema import mistakes, validator_of
 from ..wording import one_of
 
-SCHEMA = COLLECTION / "schemas" / "seed.schema.json"
-OPTION = "import"
-"""Of Annexe 1."""
+SEED, EXPORT = (COLLECTION / "schemas" / f"{name}.schema.json" for name in ("seed", "export"))
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Request:
-    """A disk that is to bring the first backup of a server. `id` is that of what is asked for."""
+    """A disk and what it is for. `id` is that of what is asked for."""
 
     id: str
     client: str
@@ -66,9 +65,27 @@ class Request:
         return shape.read(cls, data)
 
 
+@dataclass(frozen=True)
+class Export:
+    """A version that a disk is to take to its server."""
+
+    disk: Request
+    wanted: restore_request.Request
+    """As a request to restore has it, whose version is chosen in the same way."""
+
+    def data(self) -> dict[str, Any]:
+        """Plain types, for a result; `from_data` takes them back."""
+        return shape.as_json(self)
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Export:
+        """Raises shape.NotOfShape."""
+        return shape.read(cls, data)
+
+
 @cache
-def _validator() -> Any:
-    return validator_of(SCHEMA)
+def _validator(schema: Path) -> Any:
+    return validator_of(schema)
 
 
 def load(
@@ -82,13 +99,43 @@ def load(
     scope, value, errors = document(path, text_of)
     if scope is None:
         return None, errors
-    wrong = list(mistakes(_validator(), value))
+    wrong = list(mistakes(_validator(SEED), value))
     written = None if wrong or errors else shape.read(Written, value)
     if written:
         wrong = [*_values(written, now), *_against_contract(written, clients, hosts)]
     errors += [placed(scope, mistake) for mistake in wrong]
     if errors or not written:
         return None, sorted(errors, key=lambda error: (error.line or 0, error.key))
+    return _request(value, written, clients), []
+
+
+def load_export(
+    path: Path,
+    text_of: Callable[[Path], str],
+    clients: Mapping[str, ClientContract],
+    hosts: Mapping[str, HostContract],
+    now: datetime,
+) -> tuple[Export | None, list[PlacedMistake]]:
+    """The same for a request to take a version to its server: one to restore, with a disk."""
+    scope, value, errors = document(path, text_of)
+    if scope is None:
+        return None, errors
+    wrong = list(mistakes(_validator(EXPORT), value))
+    if wrong or errors:
+        errors += [placed(scope, mistake) for mistake in wrong]
+        return None, sorted(errors, key=lambda error: (error.line or 0, error.key))
+    asked = shape.read(restore_request.Written, {**value, "whole_server": True})
+    found = [*restore_request.values(asked, now), *restore_request.against_contract(asked, clients, hosts)]
+    if asked.client in clients:
+        found += _subscribed("export", asked.client, clients)
+    if found:
+        errors = [placed(scope, mistake) for mistake in found]
+        return None, sorted(errors, key=lambda error: (error.line or 0, error.key))
+    disk = _request(value, shape.read(Written, value), clients)
+    return Export(disk, restore_request.request_of(disk.id, asked, clients, hosts)), []
+
+
+def _request(value: Any, written: Written, clients: Mapping[str, ClientContract]) -> Request:
     client, address = clients[written.client], written.requester.strip().lower()
     return Request(
         hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12],
@@ -99,7 +146,7 @@ def load(
         next(contact for contact in client.contacts if contact.email.lower() == address),
         written.mail_date,
         written.disk,
-    ), []
+    )
 
 
 def _values(value: Written, now: datetime) -> Iterator[Mistake]:
@@ -122,11 +169,15 @@ def _against_contract(
         yield Mistake(("client",), problem, one_of(value.client, list(clients)))
         return
     client = clients[value.client]
-    if OPTION not in client.options:
-        problem = f"{client.name} has not subscribed to the import from an external medium (Annexe 1)"
-        yield Mistake(
-            ("client",), problem, f"Have Annexe 1 signed with it, then add {OPTION} to prosecours_options"
-        )
+    yield from _subscribed("import", value.client, clients)
     yield from requester(value.requester, client, clients)
     if value.server not in client.hosts:
         yield Mistake(("server",), *foreign(value.server, client, hosts))
+
+
+def _subscribed(option: str, name: str, clients: Mapping[str, ClientContract]) -> Iterator[Mistake]:
+    client, way = clients[name], {"import": "from", "export": "to"}[option]
+    if option not in client.options:
+        problem = f"{client.name} has not subscribed to the {option} {way} an external medium (Annexe 1)"
+        remedy = f"Have Annexe 1 signed with it, then add {option} to prosecours_options"
+        yield Mistake(("client",), problem, remedy)

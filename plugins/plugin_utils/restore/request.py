@@ -116,13 +116,13 @@ def load(
     wrong = list(mistakes(_validator(), value))
     written = None if wrong or errors else shape.read(Written, value)
     if written:
-        wrong = list(_values(written, now)) + list(_against_contract(written, clients, hosts))
+        wrong = list(values(written, now)) + list(against_contract(written, clients, hosts))
     errors += [placed(scope, mistake) for mistake in wrong]
     if errors or not written:
         return None, sorted(errors, key=lambda error: (error.line or 0, error.key))
     # What is asked for, not how it is written: another order of keys is the same request.
     digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-    return _request(digest[:12], written, clients, hosts), []
+    return request_of(digest[:12], written, clients, hosts), []
 
 
 def placed(scope: Scope, mistake: Mistake) -> PlacedMistake:
@@ -135,7 +135,7 @@ def placed(scope: Scope, mistake: Mistake) -> PlacedMistake:
 # -- layer 3: each value --------------------------------------------------------------------------------
 
 
-def _values(value: Written, now: datetime) -> Iterator[Mistake]:
+def values(value: Written, now: datetime) -> Iterator[Mistake]:
     if not value.main_backup_failed:
         remedy = (
             "Restore from the main backup; once that has failed, have the contact write so in the request"
@@ -189,7 +189,7 @@ def moment(text: str) -> datetime:
 # -- layer 4: against the contract ----------------------------------------------------------------------
 
 
-def _against_contract(
+def against_contract(
     value: Written,
     clients: Mapping[str, ClientContract],
     hosts: Mapping[str, HostContract],
@@ -276,7 +276,7 @@ def _overlapping(items: Sequence[str]) -> Iterator[Mistake]:
                 break
 
 
-def _request(
+def request_of(
     digest: str,
     value: Written,
     clients: Mapping[str, ClientContract],

@@ -150,6 +150,16 @@ def test_what_is_not_what_was_handed_over_is_not_loaded(
     with pytest.raises(disks.DiskError, match="on the disk is damaged: its content is not that of its name"):
         disks.load(repository, state, disk, told, "r1")
     assert client.snapshots() == set()
+    # As large as no restic makes one: never read into memory.
+    huge = replace(told, files={**told.files, f"data/{'0' * 64}": 2**40})
+    with (filled.path / "data" / ("0" * 64)).open("wb") as file:
+        file.truncate(2**40)
+    (filled.path / "data" / "00").mkdir(exist_ok=True)
+    (filled.path / "data" / ("0" * 64)).rename(filled.path / "data" / "00" / ("0" * 64))
+    with pytest.raises(
+        disks.DiskError, match="is larger than any file that restic makes; nothing was loaded"
+    ):
+        disks.load(repository, state, disk, huge, "r1")
     # Whole again: the next run goes on, and replaces nothing of what came before.
     pack.write_bytes(true)
     before = written(client)
@@ -299,3 +309,126 @@ def test_the_real_program_is_understood() -> None:
         disks.mounted(SEED, "lsblk")
     with pytest.raises(disks.DiskError, match=r"does not list the disks .* Install util-linux"):
         disks.mounted(SEED, "/nonexistent/lsblk")
+
+
+# -- export ---------------------------------------------------------------------------------------------
+
+CODE = "abcde-fghjk-mnpqr-stuvw-xyz23"
+
+
+def out(
+    repository: Repository, state: State, disk: Path, version: str, check: bool = False
+) -> disks.Exported:
+    beside = {"LISEZMOI.html": b"a sheet"}
+    return disks.export(repository, state, disk, version, CODE, beside, "r2", check=check)
+
+
+def exported(client: Client, disk: Path) -> Client:
+    return replace(client, path=disk / "ProSecours" / "restauration-srv", password=CODE)
+
+
+def test_a_version_on_a_disk_is_all_that_a_restore_needs_and_no_more(
+    regular: Client, repository: Repository, state: State, disk: Path, tmp_path: Path
+) -> None:
+    chosen = sorted(regular.snapshots())[7]
+    before = written(regular)
+    foretold = out(repository, state, disk, chosen, check=True)
+    assert list(disk.iterdir()) == []
+    told = out(repository, state, disk, chosen)
+    assert told.files == foretold.files
+    taken = exported(regular, disk)
+    assert listed(taken.path) == dict(told.files)
+    assert taken.restored(chosen, tmp_path / "disk") == regular.restored(chosen, tmp_path / "out")
+    # Of twenty days' packs only those of that day. The repository is as it was, with its own password only.
+    assert len(list(taken.path.glob("data/*/*"))) < len(list(regular.path.glob("data/*/*")))
+    assert taken.snapshots() == {chosen}
+    assert written(regular) == before
+    assert replace(taken, password=PASSWORD).run("snapshots", check=False) == ""
+    assert replace(regular, password=CODE).run("snapshots", check=False) == ""
+    assert (disk / "ProSecours" / "LISEZMOI.html").read_bytes() == b"a sheet"
+    [bill] = state.carried().values()
+    assert (bill.bytes, bill.taken) == (sum(told.files.values()), True)
+    # The same again, and another version on the same disk.
+    first = written(taken)
+    assert out(repository, state, disk, chosen).added == 0
+    assert {
+        name: at for name, at in written(taken).items() if not name.endswith("config")
+    }.items() <= first.items()
+    with pytest.raises(
+        disks.DiskError, match=rf"holds another version \({chosen[:8]}\)\. Take an empty disk"
+    ):
+        out(repository, state, disk, sorted(regular.snapshots())[8])
+
+
+def test_an_export_that_was_cut_is_gone_on_with(
+    client: Client, repository: Repository, state: State, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version, writes, write = client.backup(FILLED), 0, disks._write
+
+    def pulled(path: Path, content: bytes) -> None:
+        nonlocal writes
+        writes += 1
+        if writes == 3:
+            raise OSError(5, "Input/output error")
+        write(path, content)
+
+    monkeypatch.setattr(disks, "_write", pulled)
+    with pytest.raises(disks.DiskError, match=r"Input/output error\); 2 of \d+ files are on it"):
+        out(repository, state, disk, version)
+    monkeypatch.undo()
+    taken = exported(client, disk)
+    assert not (taken.path / "config").exists()
+    told = out(repository, state, disk, version)
+    assert told.added == len(told.files) - 2
+    assert taken.run("snapshots", "--json").count('"id"') == 1
+
+
+def test_a_disk_that_does_not_keep_what_was_written(
+    client: Client, repository: Repository, state: State, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version, write, usage = client.backup(FILLED), disks._write, shutil.disk_usage(disk)
+    with monkeypatch.context() as small:
+        small.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+        with pytest.raises(
+            disks.DiskError, match=r"the disk has 1000 left: it is too small\. Write a request"
+        ):
+            out(repository, state, disk, version)
+    monkeypatch.setattr(disks, "_write", lambda path, content: write(path, content[:-1] + b"?"))
+    with pytest.raises(
+        disks.DiskError, match=r"the disk did not keep data/\w+ as it was written\. Take another"
+    ):
+        out(repository, state, disk, version)
+    assert not (exported(client, disk).path / "config").exists()
+
+
+def test_a_repository_with_an_index_that_lies_is_not_given_away(
+    client: Client, repository: Repository, state: State, disk: Path
+) -> None:
+    version = client.backup(FILLED)
+    pack = next(client.path.glob("data/*/*")).name
+    blob = {"id": "0" * 64, "type": "data", "offset": 0, "length": 100}
+    lie = json.dumps({"packs": [{"id": pack, "blobs": [blob]}]}).encode()
+    lie = Seals.of_repository(PASSWORD, only_key(client.path)).closed(lie)
+    (client.path / "index" / hashlib.sha256(lie).hexdigest()).write_bytes(lie)
+    for check in (True, False):
+        with pytest.raises(disks.DiskError, match=rf"says of the pack {pack} what is not so"):
+            out(repository, state, disk, version, check)
+    assert list(disk.iterdir()) == []
+
+
+def test_damage_and_what_is_gone_are_not_given_away(
+    client: Client, repository: Repository, state: State, disk: Path
+) -> None:
+    version = client.backup(FILLED)
+    with pytest.raises(disks.DiskError, match="the version 00000000 is not there any more"):
+        out(repository, state, disk, "0" * 64)
+    pack = max(client.path.glob("data/*/*"), key=lambda path: path.stat().st_size)
+    pack.chmod(0o600)
+    pack.write_bytes(pack.read_bytes()[:-1] + b"?")
+    with pytest.raises(disks.DiskError, match=rf"data/{pack.name[:8]} of the repository is damaged"):
+        out(repository, state, disk, version)
+    pack.unlink()
+    with pytest.raises(
+        disks.DiskError, match=rf"the version {version[:8]} (lacks a|lies in a pack that is not)"
+    ):
+        out(repository, state, disk, version)

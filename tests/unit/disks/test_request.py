@@ -93,12 +93,41 @@ def test_each_mistake_is_one_sentence(tmp_path: Path, changes: dict[str, str], s
     assert says in error
 
 
-def test_the_example_has_all_that_a_request_may_say() -> None:
-    example = Path(__file__).parents[3] / "docs" / "fr" / "demande-d-import.yml"
+def test_a_version_is_asked_for_as_for_a_restore(tmp_path: Path) -> None:
+    clients = {**CLIENTS, "moulin": contracts.client(options=["export"], hosts=["moulin-srv1"])}
+    file = tmp_path / "request.yml"
+
+    def asked(text: str) -> tuple[Any, list[str]]:
+        file.write_text(FORM.format(**GOOD) + text, encoding="utf-8")
+        found, errors = disk_request.load_export(
+            file, lambda path: path.read_text("utf-8"), clients, HOSTS, NOW
+        )
+        return found, [f"{error.line}: {error.problem}" for error in errors]
+
+    found, errors = asked("main_backup_failed: true\ndate: 2026-11-20\n")
+    assert errors == []
+    assert (found.disk.disk.serial, found.disk.id) == ("1A2B-3C4D", found.wanted.id)
+    assert (found.wanted.server, found.wanted.asked, found.wanted.whole_server) == (
+        "moulin-srv1", "2026-11-20", True
+    )  # fmt: skip
+    assert disk_request.Export.from_data(found.data()) == found
+    _none, errors = asked("main_backup_failed: false\ndate: 2026-12-20\n")
+    assert errors == [
+        "9: the main backup has not failed, and only then is anything restored from here (C3, III.2)",
+        "10: 2026-12-20 is in the future",
+    ]
+    clients["moulin"] = contracts.client(options=["import"], hosts=["moulin-srv1"])
+    _none, errors = asked("main_backup_failed: true\ndate: 2026-11-20\n")
+    assert errors == ["2: GAEC du Moulin has not subscribed to the export to an external medium (Annexe 1)"]
+
+
+@pytest.mark.parametrize(("name", "schema"), [("import", disk_request.SEED), ("export", disk_request.EXPORT)])
+def test_the_example_has_all_that_a_request_may_say(name: str, schema: Path) -> None:
+    example = Path(__file__).parents[3] / "docs" / "fr" / f"demande-d-{name}.yml"
     found = yaml.load(example.read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 -- a safe one
-    schema = json.loads(disk_request.SCHEMA.read_text("utf-8"))
-    assert found.keys() == schema["properties"].keys()
-    assert list(disk_request.mistakes(disk_request._validator(), found)) == []
+    assert found.keys() == json.loads(schema.read_text("utf-8"))["properties"].keys()
+    typed = {key: {"true": True, "false": False}.get(str(value), value) for key, value in found.items()}
+    assert list(disk_request.mistakes(disk_request._validator(schema), typed)) == []
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

@@ -135,11 +135,12 @@ def test_growth_that_doubled_last_month_counts_at_once() -> None:
 def test_the_bill_of_a_month() -> None:
     history = grows(62, 60, 1)  # to 30 April; 100 GB are passed on 10 April
     disks = [Carried(date(2026, 4, 30), 42_500_000_000), Carried(date(2026, 5, 1), 10**9)]
+    disks.append(Carried(date(2026, 4, 2), 3 * 10**9, taken=True))
     row = bill("gaec_du_moulin", "PS-2026-0042", "2026-04", history, disks)
     assert row is not None
     assert bills_as_csv([row]) == (
-        "month;client;reference;days;subscribed_gb;average_gb;highest_gb;over_gb;stored_gb;imported_gb\n"
-        "2026-04;gaec_du_moulin;PS-2026-0042;30;100;105.500;120.000;20.000;70.000;42.500\n"
+        "month;client;reference;days;subscribed_gb;average_gb;highest_gb;over_gb;stored_gb;imported_gb;exported_gb\n"
+        "2026-04;gaec_du_moulin;PS-2026-0042;30;100;105.500;120.000;20.000;70.000;42.500;3.000\n"
     )
     assert bill("gaec_du_moulin", "PS-2026-0042", "2026-06", history) is None
 
