@@ -178,7 +178,6 @@ def test_fill(farm: Farm) -> None:
 
 
 def test_hand_over(farm: Farm) -> None:
-    refused(farm.step("load"), f"the disk {SERIAL} has not been handed over yet")
     played = farm.step("hand_over")
     went(played, f"the disk {SERIAL} holds {len(files(farm.on_disk))} files")
     [page] = (farm.folder / "documents" / "disks" / CLIENT).glob("*.pdf")
@@ -199,7 +198,6 @@ def test_load(farm: Farm) -> None:
 
 
 def test_finish_by_bytes(farm: Farm) -> None:
-    refused(farm.step("finish"), "no backup has ended well since the disk was loaded")
     changed = farm.state / "hosts" / SERVER / "drives" / "D" / "isapawp" / "b.txt"
     changed.write_text("changed meanwhile")
     backed_up = farm.play("backup")
@@ -217,7 +215,6 @@ def test_export_and_restore_at_the_server(farm: Farm) -> None:
     went(farm.export("--check"), f"would be put on the disk {SERIAL}")
     assert list(farm.disk.iterdir()) == []
     went(farm.export(), f"was put on the disk {SERIAL} and read back")
-    went(farm.export(), f"this disk was written on {TODAY}")
     papers = farm.folder / "documents" / "disks" / CLIENT
     [apart] = papers.glob("*-code.pdf")
     [kept] = papers.glob("*.code")
