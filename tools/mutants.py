@@ -333,7 +333,7 @@ MUTANTS = (
     ),
     Mutant(
         "lead root astray", f"{M}/maintenance/disks.py",
-        "if path.is_symlink():", "if False:",
+        "    if path.is_symlink():\n", "    if False:\n",
         "integration/maintenance/test_disks.py::test_a_disk_is_prepared_once_and_for_one_server",
     ),
     Mutant(

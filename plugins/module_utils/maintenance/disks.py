@@ -182,9 +182,10 @@ def prepare(repository: Repository, state: State, disk: Path, check: bool) -> bo
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all. The file systems of such disks know no owners and modes."""
+    """Whole or not at all, and through no link. The file systems of such disks know no owners and modes."""
     draft = path.with_name(f".new-{path.name[:8]}")
-    with draft.open("wb") as file:
+    draft.unlink(missing_ok=True)
+    with draft.open("xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -405,6 +406,7 @@ def _way(name: str) -> Path:
 
 
 def _write_into(path: Path, content: bytes) -> None:
+    _no_link(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, content)
 
@@ -441,7 +443,7 @@ def _finish(place: Path, admission: Admission, code: str, beside: Mapping[str, b
 
 def _opens(path: Path, code: str) -> bool:
     try:
-        key_of(code, path.read_bytes())
+        key_of(code, path.read_bytes() if path.is_file() and not path.is_symlink() else b"")
     except Rubbish:
         return False
     return True
@@ -479,6 +481,10 @@ def _place(disk: Path, server: str) -> Path:
     place = disk / FOLDER / server
     inside = (*(place / name for name in (*LAYOUT, "config")), *place.parent.glob("*"))
     for path in (place.parent, place, *inside):
-        if path.is_symlink():
-            raise DiskError(f"{path} is a link, which no step made", "Look at the disk, or take an empty one")
+        _no_link(path)
     return place
+
+
+def _no_link(path: Path) -> None:
+    if path.is_symlink():
+        raise DiskError(f"{path} is a link, which no step made", "Look at the disk, or take an empty one")

@@ -123,11 +123,24 @@ def test_a_disk_is_prepared_once_and_for_one_server(
     ):
         disks.prepare(replace(repository, password="wrong"), state, disk, check=False)
     # A disk that somebody gave links to the host's own files.
+    (filled.path / "config").unlink()
+    (tmp_path / "shadow").write_text("the host's")
+    (filled.path / ".new-config").symlink_to(tmp_path / "shadow")
+    assert disks.prepare(repository, state, disk, check=False)
+    assert (tmp_path / "shadow").read_text() == "the host's"
     (tmp_path / "etc").mkdir()
     shutil.rmtree(disk / "ProSecours")
     (disk / "ProSecours").symlink_to(tmp_path / "etc")
     with pytest.raises(disks.DiskError, match="is a link, which no step made"):
         disks.prepare(repository, state, disk, check=False)
+    assert list((tmp_path / "etc").iterdir()) == []
+    (disk / "ProSecours").unlink()
+    version = client.backup(FILLED)
+    (disk / "ProSecours" / "restauration-srv" / "data").mkdir(parents=True)
+    for start in {pack.name[:2] for pack in client.path.glob("data/*/*")}:
+        (disk / "ProSecours" / "restauration-srv" / "data" / start).symlink_to(tmp_path / "etc")
+    with pytest.raises(disks.DiskError, match="is a link, which no step made"):
+        out(repository, state, disk, version)
     assert list((tmp_path / "etc").iterdir()) == []
 
 
