@@ -186,7 +186,11 @@ MUTANTS = (
         "hasten the end", f"{M}/maintenance/retired.py",
         "return Retired(last, None if held else on, held)", "return Retired(last, on, held)",
         "integration/maintenance/test_status.py"
-        "::test_a_sudden_loss_that_nobody_judged_holds_the_repository_of_a_retired_server",
+        "::test_what_nobody_judged_holds_the_repository_of_a_retired_server",
+    ),
+    Mutant(
+        "hasten the end", f"{M}/maintenance/retired.py",
+        "*(arrivals.keys() - set(known.seen))", "", "unit/maintenance/test_retired.py",
     ),
     Mutant(
         "block the maintenance by a rubbish", f"{M}/maintenance/admission.py",

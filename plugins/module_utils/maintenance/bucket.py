@@ -170,8 +170,8 @@ class Bucket:
         """Snapshot id -> when it was first written; writing it once more changes nothing."""
         found: dict[str, datetime] = {}
         for one in self.versions("snapshots/"):
-            if not one.marker:
-                name = one.key.removeprefix("snapshots/")
+            name = one.key.removeprefix("snapshots/")
+            if not one.marker and NAME.fullmatch(name):
                 found[name] = min(one.at, found.get(name, one.at))
         return found
 

@@ -160,6 +160,12 @@ def _aside(admission: Admission) -> dict[str, str]:
     return {name: one.why for (_kind, name), one in admission.aside.items() if name in admission.trees}
 
 
+def _seen(facts: Facts, admission: Admission) -> set[str]:
+    """All snapshots about which something was decided, be it that they are none."""
+    rubbish = {name for kind, name in admission.aside if kind == "snapshots"}
+    return rubbish | {one.id for one in facts.snapshots}
+
+
 def _maintained(order: Order, repository: Repository, state: State, admission: Admission) -> dict[str, Any]:
     admission.verify(state.keep_remembered)
     checked, held = _checked(order, repository, state, admission)
@@ -187,6 +193,7 @@ def _maintained(order: Order, repository: Repository, state: State, admission: A
     result = report(order, facts, planned, after) | {
         "dumps": _dumps(order, after, repository),
         "aside": _aside(admission),
+        "seen": sorted(_seen(facts, admission)),
     }
     state.keep_versions(_remembered(after))
     state.keep_history(backups(state.history(), facts.rules, facts.snapshots, facts.versions))

@@ -423,7 +423,7 @@ def retired_of(client: Client, settings: Settings, now: datetime) -> dict[str, R
     span = Rules(client.daily, client.weekly).span
     return {
         name: retired.judge(
-            None if sighting.going else max(places[name].arrivals().values(), default=None),
+            {} if sighting.going else places[name].arrivals(),
             state_of(client, settings, name).report(),
             sighting,
             span,

@@ -125,7 +125,7 @@ class Retired:
     goes_on: date | None
     """The day on which the maintenance drops it; None: not before somebody has looked."""
     held: tuple[str, ...] = ()
-    """Ids of its versions about which a technician has to decide first."""
+    """Ids of its snapshots that somebody has to judge first."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +190,8 @@ class LastReport:
     unmeasured: tuple[str, ...] = ()
     aside: Mapping[str, str] = field(default_factory=dict)
     """Id of a version that was set aside for its folders -> why."""
+    seen: tuple[str, ...] = ()
+    """Ids of all snapshots that it looked at, whatever it made of them; what arrived during it is none."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ things have to be so, each for all days of which the contract promises something
 - on so many *different days* the maintenance has found the server missing. A clock that jumps ahead counts
   as one day. A server that comes back begins anew.
 
-A sudden loss in it that nobody has judged holds it: what is older may be all that the client has left.
-Pure but for `drop`. Standard library only.
+A sudden loss in it that nobody has judged holds it: what is older may be all that the client has left. So
+does a snapshot that arrived after its last good maintenance, of which nobody knows what it is: its password
+has left the inventory with the server. Pure but for `drop`. Standard library only.
 """
 
 from __future__ import annotations
@@ -54,13 +55,16 @@ def seen(missing: Iterable[str], before: Mapping[str, Sighting], today: date) ->
     }
 
 
-def judge(last: datetime | None, known: LastReport, sighting: Sighting, span: int) -> Retired:
+def judge(
+    arrivals: Mapping[str, datetime], known: LastReport, sighting: Sighting, span: int
+) -> Retired:
     """What becomes of one. The day that is told holds if there is a maintenance each day.
 
-    `last`: the arrival of its last snapshot; `known`: of its last maintenance; `span`: days of which
+    `arrivals`: of the snapshots that lie there; `known`: of its last good maintenance; `span`: days of which
     something is promised.
     """
-    held = tuple(sorted({*known.losses, *known.unmeasured}))
+    last = max(arrivals.values(), default=None)
+    held = tuple(sorted({*known.losses, *known.unmeasured, *(arrivals.keys() - set(known.seen))}))
     on = sighting.on + timedelta(days=span + 1 - sighting.days)
     if last is not None:
         on = max(on, day_of(last) + timedelta(days=span))
@@ -88,8 +92,8 @@ def held(found: Mapping[str, Retired]) -> Iterator[str]:
             ids = ", ".join(snapshot[:8] for snapshot in one.held[:5])
             yield (
                 f"{name} is in the contract no more{_last(one)}, and nobody has judged {ids} in its"
-                " repository: it stays. Put the server back into the inventory and judge them, or remove it"
-                " by hand"
+                " repository: it stays. Put the server back into the inventory, let a maintenance run and"
+                " judge what it names, or remove the repository by hand"
             )
 
 

@@ -174,6 +174,8 @@ class Folder:
         found = {}
         with os.scandir(self.path / "snapshots") as entries:
             for entry in entries:
+                if not NAME.fullmatch(entry.name):
+                    continue  # what rest-server left of an upload that it refused
                 try:
                     found[entry.name] = datetime.fromtimestamp(entry.stat().st_mtime, UTC)
                 except FileNotFoundError:

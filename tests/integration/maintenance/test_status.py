@@ -356,6 +356,7 @@ def test_a_retired_server_s_repository_goes_with_its_login_when_nothing_of_it_is
         one.backup(at("2026-01-05"))
     maintained(moulin, settings)
     maintained(alone, settings)
+    (second.path / "snapshots" / f"{'0' * 64}.rest-server-temp1").touch()  # of an upload that was refused
     # A hostile server could put what he wants into his own folder, if he broke into the rest-server.
     (second.path / "data" / "link").symlink_to(outside)
     os.mkfifo(second.path / "data" / "pipe")
@@ -399,7 +400,7 @@ def test_a_drop_that_was_cut_off_is_finished(
     assert not Path(settings.state_folder, "moulin", "sql").exists()
 
 
-def test_a_sudden_loss_that_nobody_judged_holds_the_repository_of_a_retired_server(
+def test_what_nobody_judged_holds_the_repository_of_a_retired_server(
     client: Client, second: Client, moulin: Known, alone: Known, settings: Settings
 ) -> None:
     """The server was encrypted, and was taken out of the inventory: what is older is all that is left."""
@@ -418,6 +419,15 @@ def test_a_sudden_loss_that_nobody_judged_holds_the_repository_of_a_retired_serv
     # Judged while it was in the inventory again.
     judging = replace(settings, release=(lost,), release_by="A. Martin", release_why="a server replaced")
     maintain([moulin], lambda _client, _server: PASSWORD, judging, check=False)
+    # Of what arrived after its last maintenance nobody knows what it is: the password has left with it.
+    late = second.backup(at("2026-01-07"))
+    maintained(alone, settings)
+    sighted(settings, days=100, on="2026-01-31")
+    outcome = maintain([alone], lambda _client, _server: PASSWORD, settings, check=False)
+    assert outcome.reports["moulin"]["dropped"] == []
+    assert outcome.reports["moulin"]["retired"]["sql"]["held"] == [late]
+    assert [text for text in outcome.worries["moulin"] if late[:8] in text and "it stays" in text]
+    maintained(moulin, settings)
     maintained(alone, settings)
     sighted(settings, days=14, on="2026-01-31")
     outcome = maintain([alone], lambda _client, _server: PASSWORD, settings, check=False)

@@ -280,17 +280,21 @@ def test_a_retired_server_s_part_of_the_bucket_goes_whole(
         monkeypatch.setenv(name, value)
     bucket = {"location": farm.base, "keys": {second.server: second.key}, "ca": supplier.ca.read_text()}
     left = fleet.Client(farm.name, "PS-1", 2, 7, 2, {second.server: second.url}, farm.base, bucket)
+    before = replace(left, servers={**left.servers, farm.server: farm.url})
     settings = fleet.Settings(str(tmp_path), restic(), 1, 15, 24, patience=60, reserve_megabytes=0)
 
-    def maintained(**sighting: Any) -> dict[str, Any]:
+    def maintained(client: fleet.Client = left, **sighting: Any) -> dict[str, Any]:
         path = tmp_path / farm.name / "retired.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({farm.server: {"days": 100, "on": "2026-01-01", **sighting}}))
-        done = fleet.maintain([left], lambda *_: f"encryption-of-{second.server}", settings, check=False)
+        done = fleet.maintain([client], lambda _, server: f"encryption-of-{server}", settings, check=False)
         assert done.failures == {}
         return done.reports[farm.name]
 
     theirs = {name: tag for name, tag in objects(supplier, second).items() if "/gue-sql/" in name}
+    arrived = {name.rpartition("/")[2] for name in objects(supplier, farm) if "/gue-srv/snapshots/" in name}
+    assert set(maintained()["retired"][farm.server]["held"]) == arrived, "nobody has looked at any"
+    maintained(before)
     report = maintained()
     goes_on = datetime.now(UTC).date() + timedelta(days=14)  # its last backup arrived today
     assert report["retired"][farm.server]["goes_on"] in {f"{goes_on}", f"{goes_on + timedelta(days=1)}"}

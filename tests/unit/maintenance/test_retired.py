@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -18,7 +19,8 @@ from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.reti
 SPAN = 21
 FIRST = date(2026, 3, 2)
 """The first maintenance that finds the server missing."""
-NOTHING_KNOWN = LastReport()
+SEEN = "3fa2bc10" * 8
+WELL = LastReport(seen=(SEEN,))
 
 
 def at_noon(day: date) -> datetime:
@@ -26,14 +28,14 @@ def at_noon(day: date) -> datetime:
 
 
 def goes(
-    last: date | None, days: list[date], known: LastReport = NOTHING_KNOWN
+    last: date | None, days: list[date], known: LastReport = WELL
 ) -> tuple[date | None, list[Retired]]:
     """On which of the days of maintenance it goes, and what each told."""
     sightings: dict[str, Sighting] = {}
     told = []
     for day in days:
         sightings = seen(["sql"], sightings, day)
-        told.append(judge(last and at_noon(last), known, sightings["sql"], SPAN))
+        told.append(judge({SEEN: at_noon(last)} if last else {}, known, sightings["sql"], SPAN))
         if due(told[-1], day):
             return day, told
     return None, told
@@ -85,7 +87,13 @@ def test_a_server_that_comes_back_begins_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    "known", [LastReport(losses={"3fa2bc10": ("half is gone",)}), LastReport(unmeasured=("3fa2bc10",))]
+    "known",
+    [
+        replace(WELL, losses={SEEN: ("half is gone",)}),
+        replace(WELL, unmeasured=(SEEN,)),
+        LastReport(seen=("ab" * 32,)),  # it arrived after the last maintenance
+        LastReport(),  # no maintenance ever ended well
+    ],
 )
 def test_what_nobody_has_judged_holds_it(known: LastReport) -> None:
     when, told = goes(FIRST, nights(100), known)
@@ -98,5 +106,5 @@ def test_what_nobody_has_judged_holds_it(known: LastReport) -> None:
 
 def test_what_was_begun_is_finished() -> None:
     """Its snapshots are gone by then, and what was remembered of it may be."""
-    one = judge(None, NOTHING_KNOWN, Sighting(1, FIRST, going=True), SPAN)
+    one = judge({}, LastReport(), Sighting(1, FIRST, going=True), SPAN)
     assert due(one, FIRST)
