@@ -90,6 +90,12 @@ MUTANTS = (
         "::test_a_drill_that_hangs_ends_in_time_and_names_what_was_not_read",
     ),
     Mutant(
+        "have the restore drill", f"{M}/maintenance/drill.py",
+        "contents.setdefault(path, (node.content or ()) if node.type == \"file\" else ())",
+        "contents[path] = (node.content or ()) if node.type == \"file\" else ()",
+        "attacks/test_drills.py",
+    ),
+    Mutant(
         "back up encrypted", f"{M}/maintenance/client.py",
         "for group in (older[-1:], earlier[-1:], older[:1])", "for group in (older[-1:], earlier[-1:])",
         "attacks/test_ransomware.py",

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import zstandard
 from support.sealed import Seals
 
 Listing = list[dict[str, Any]]
@@ -66,15 +67,17 @@ class Forger:
 
     def listing(self) -> Listing:
         """All that the true indexes list; uncompressed and compressed ones alike."""
-        import zstandard
-
         found: Listing = []
         for name in self.list("index"):
-            clear = self.opened(self.get(f"index/{name}"))
-            if clear[:1] == b"\x02":
-                clear = zstandard.ZstdDecompressor().decompressobj().decompress(clear[1:])
-            found += [blob for pack in json.loads(clear)["packs"] for blob in pack["blobs"]]
+            found += [blob for pack in self.document("index", name)["packs"] for blob in pack["blobs"]]
         return found
+
+    def document(self, kind: str, name: str) -> dict[str, Any]:
+        """What a snapshot or an index says."""
+        clear = self.opened(self.get(f"{kind}/{name}"))
+        if clear[:1] == b"\x02":
+            clear = zstandard.ZstdDecompressor().decompressobj().decompress(clear[1:])
+        return dict(json.loads(clear))
 
     def index(self, pack: str, blobs: Listing) -> bytes:
         """Says that `pack` holds `blobs`."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 
-import pytest
 from attacks.conftest import Maintain
 from attacks.forger import Forger
 from integration.maintenance.client import Client
@@ -19,7 +17,7 @@ def node(name: str, **fields: object) -> dict[str, object]:
 
 def crafted(forger: Forger, client: Client) -> str:
     """A version whose folder has a link to `snapshots/`, a folder of the same name with files of the names of
-    all snapshots, a pipe and a file of one name, and a pipe that claims to be long."""
+    all snapshots, a pipe and a file of one name, and two files of one name."""
     packed: list[tuple[str, bytes]] = []
     false = forger.blob("data", b"replaced", packed)
     victims = [node(name, size=8, content=[false]) for name in sorted(client.snapshots())]
@@ -30,27 +28,28 @@ def crafted(forger: Forger, client: Client) -> str:
         node("b", type="fifo"),
         node("b", size=8, content=[false]),
         node("c", size=8, content=[false]),
+        node("d", size=8, content=[false]),
+        node("d", size=8, content=[forger.blob("data", b"anything", packed)]),
     ]
     tree = forger.blob("tree", json.dumps({"nodes": nodes}).encode() + b"\n", packed)
     forger.pack(packed)
-    return forger.snapshot(tree, at("2026-01-25").isoformat(), paths=["/a", "/b", "/c"])
+    return forger.snapshot(tree, at("2026-01-25").isoformat(), paths=["/a", "/b", "/c", "/d"])
 
 
-@pytest.mark.parametrize("again", range(2))
 def test_a_crafted_tree_is_named_and_nothing_is_written_nor_opened(
-    regular: Client, forger: Forger, maintain: Maintain, again: int
+    regular: Client, forger: Forger, maintain: Maintain
 ) -> None:
     before = {path.name: path.read_bytes() for path in (regular.path / "snapshots").iterdir()}
     name = crafted(forger, regular)
-    stamp = at("2026-01-25", 22.1).timestamp()
-    os.utime(regular.path / "snapshots" / name, (stamp, stamp))
+    regular.arrived(name, at("2026-01-25", 22.1))
     begun = time.monotonic()
     result = maintain()
     assert time.monotonic() - begun < 120
     assert result["drill"]["ok"] is False
-    assert any("no restic made" in text for text in result["drill"]["problems"]), "\n".join(
-        result["drill"]["problems"]
-    )[:900]
+    told = result["drill"]["problems"]
+    assert any("no restic made" in text for text in told), told
+    # Of two files of one name a restore writes the first through the second: it is held against the first.
+    assert not [text for text in told if "/d: " in text], told
     after = {path.name: path.read_bytes() for path in (regular.path / "snapshots").iterdir()}
     assert {known: before[known] for known in after if known in before}.items() <= after.items()
     assert after.keys() >= before.keys() - set(result["removed"])

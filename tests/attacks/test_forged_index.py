@@ -45,27 +45,25 @@ def test_a_false_copy_of_everything_is_named_and_nothing_is_pruned(
 
 
 def test_an_index_that_lies_about_a_pack_that_was_read_is_named(
-    regular: Client, forger: Forger, maintain: Maintain
+    settled: Client, forger: Forger, maintain: Maintain
 ) -> None:
-    maintain()
-    days(regular, 10, start=20)
-    true = max((regular.path / "data").rglob("*/*"), key=lambda path: path.stat().st_size).name
+    days(settled, 10, start=20)
+    true = max((settled.path / "data").rglob("*/*"), key=lambda path: path.stat().st_size).name
     blobs = forger.listing()
     forger.add("index", forger.index(true, [{**blob, "offset": 0, "length": 40} for blob in blobs]))
-    before = regular.snapshots()
+    before = settled.snapshots()
     with pytest.raises(Damaged, match=f"of the pack {true} what is not so"):
         maintain()
-    assert regular.snapshots() == before
+    assert settled.snapshots() == before
 
 
 def test_an_index_that_comes_while_the_prune_has_its_lock_is_not_believed(
-    regular: Client, forger: Forger, maintain: Maintain, tmp_path: Path
+    settled: Client, forger: Forger, maintain: Maintain, tmp_path: Path
 ) -> None:
     """The lock is his signal: he needs no luck, restic waits 0.2 s before it reads the indexes."""
-    maintain()
-    days(regular, 10, start=20)
+    days(settled, 10, start=20)
     pack, index = forger.false_copy(forger.listing())
-    locks, seen = regular.path / "locks", threading.Event()
+    locks, seen = settled.path / "locks", threading.Event()
 
     def strike() -> None:
         end, known = time.monotonic() + 60, set[str]()
@@ -84,7 +82,7 @@ def test_an_index_that_comes_while_the_prune_has_its_lock_is_not_believed(
         attack.join()
     with pytest.raises(Damaged, match=pack):
         maintain()
-    restorable(regular, tmp_path / "restored")
+    restorable(settled, tmp_path / "restored")
 
 
 @pytest.mark.parametrize(
@@ -118,11 +116,10 @@ def test_a_snapshot_that_is_sealed_and_none_is_named_and_holds_nothing_up(
     assert len(result["removed"]) == 12
 
 
-def test_a_key_of_his_own_is_named(regular: Client, forger: Forger, maintain: Maintain) -> None:
-    maintain()
-    password = regular.folder.parent / "password"
+def test_a_key_of_his_own_is_named(settled: Client, maintain: Maintain, tmp_path: Path) -> None:
+    password = tmp_path / "password"
     password.write_text("mine")
-    regular.run("key", "add", "--new-password-file", str(password))
+    settled.run("key", "add", "--new-password-file", str(password))
     [named] = maintain()["rubbish"]
     assert named.endswith("is a key that nobody knows")
 

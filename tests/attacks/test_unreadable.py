@@ -55,9 +55,7 @@ UNREADABLE: dict[str, bytes] = {
 def sent(forger: Forger, client: Client, packed: list[tuple[str, bytes]], tree: str, hour: float) -> str:
     forger.pack(packed)
     name = forger.snapshot(tree, at("2026-01-24", hour).isoformat())
-    stamp = at("2026-01-24", hour + 0.01).timestamp()
-    os.utime(client.path / "snapshots" / name, (stamp, stamp))
-    return name
+    return client.arrived(name, at("2026-01-24", hour + 0.01))
 
 
 def test_versions_whose_folders_cannot_be_read_are_named_and_hold_nothing_up(

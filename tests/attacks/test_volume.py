@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from attacks.test_drills import node
 from integration.maintenance.client import PASSWORD, Client
 from unit.maintenance.simulation import at
 
-LATER = at("2026-01-25")
+LATER, MINUTE = at("2026-01-25"), timedelta(minutes=1)
 
 
 def forged(
@@ -27,12 +27,7 @@ def forged(
     tree = forger.blob("tree", json.dumps({"nodes": nodes}).encode() + b"\n", packed)
     forger.pack(packed)
     name = forger.snapshot(tree, LATER.isoformat(), paths=["/"])
-    return arrived(client, name)
-
-
-def arrived(client: Client, name: str) -> str:
-    os.utime(client.path / "snapshots" / name, (LATER.timestamp() + 60,) * 2)
-    return name
+    return client.arrived(name, LATER + MINUTE)
 
 
 def maintained(client: Client, state: Path, **changes: Any) -> dict[str, Any]:
@@ -89,7 +84,7 @@ def test_folders_that_hold_each_other_by_the_billion_end_in_time_and_are_named(
     packed: list[tuple[str, bytes]] = []
     tree = bomb(forger, packed, 40)
     forger.pack(packed)
-    name = arrived(regular, forger.snapshot(tree, LATER.isoformat(), paths=["/"]))
+    name = regular.arrived(forger.snapshot(tree, LATER.isoformat(), paths=["/"]), LATER + MINUTE)
     begun = time.monotonic()
     result = maintain(effort=Effort(seconds=8), drill=Size(seconds=3))
     assert time.monotonic() - begun < 60

@@ -55,9 +55,7 @@ def seen(missing: Iterable[str], before: Mapping[str, Sighting], today: date) ->
     }
 
 
-def judge(
-    arrivals: Mapping[str, datetime], known: LastReport, sighting: Sighting, span: int
-) -> Retired:
+def judge(arrivals: Mapping[str, datetime], known: LastReport, sighting: Sighting, span: int) -> Retired:
     """What becomes of one. The day that is told holds if there is a maintenance each day.
 
     `arrivals`: of the snapshots that lie there; `known`: of its last good maintenance; `span`: days of which

@@ -23,10 +23,12 @@ class Client:
     path: Path
     folder: Path
     password: str = PASSWORD
+    url: str = ""
+    """Of a rest-server in front of it, through which all goes then."""
 
     def run(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
-            [self.restic, "--repo", str(self.path), "--no-cache", *arguments],
+            [self.restic, "--repo", self.url or str(self.path), "--no-cache", *arguments],
             env={**os.environ, "RESTIC_PASSWORD": self.password},
             capture_output=True,
             text=True,
@@ -56,8 +58,11 @@ class Client:
             *map(str, paths or (self.folder,)),
         ).splitlines()
         name = str(json.loads(lines[-1])["snapshot_id"])
-        stamp = (arrival or begin + timedelta(minutes=2)).timestamp()
-        os.utime(self.path / "snapshots" / name, (stamp, stamp))
+        return self.arrived(name, arrival or begin + timedelta(minutes=2))
+
+    def arrived(self, name: str, at: datetime) -> str:
+        """The snapshot `name`, which the repository host has written at a time of the past."""
+        os.utime(self.path / "snapshots" / name, (at.timestamp(),) * 2)
         return name
 
     def snapshots(self) -> set[str]:

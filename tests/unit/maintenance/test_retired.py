@@ -27,9 +27,7 @@ def at_noon(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
 
 
-def goes(
-    last: date | None, days: list[date], known: LastReport = WELL
-) -> tuple[date | None, list[Retired]]:
+def goes(last: date | None, days: list[date], known: LastReport = WELL) -> tuple[date | None, list[Retired]]:
     """On which of the days of maintenance it goes, and what each told."""
     sightings: dict[str, Sighting] = {}
     told = []
