@@ -226,6 +226,30 @@ MUTANTS = (
         "attacks/test_unreadable.py::test_what_a_version_that_was_whole_lacks_stays_damage",
     ),
     Mutant(
+        "stop the maintenance by a lock", f"{M}/maintenance/locks.py",
+        "if now - here[name].at <= HOLDS]", "]", "attacks/test_locks.py",
+    ),
+    Mutant(
+        "stop the maintenance by a lock", f"{M}/maintenance/sealed.py",
+        'if not _fits(entry, LOCK) or "time" not in entry:', "if False:", "attacks/test_locks.py",
+    ),
+    Mutant(
+        "stop the maintenance by a lock", f"{M}/maintenance/client.py",
+        "except Locked as error:", "except Blocked as error:", "attacks/test_locks.py",
+    ),
+    *(
+        Mutant(
+            "exhaust the memory", f"{M}/maintenance/sealed.py", old, new,
+            "attacks/test_volume.py"
+            "::test_a_few_bytes_that_unfold_to_gigabytes_and_paths_without_end_are_rubbish",
+        )
+        for old, new in (
+            ("key.document(file, LARGEST_INDEX)", "key.document(file, LARGEST_FILE)"),
+            ("if len(clear) > largest:", "if False:"),
+            ('if len(entry.get("paths") or ()) > MOST_PATHS:', "if False:"),
+        )
+    ),
+    Mutant(
         "hold up the maintenance", f"{M}/maintenance/client.py", "if facts.unmeasured:", "if False:",
         "attacks/test_volume.py"
         "::test_thousands_of_versions_are_measured_some_a_day_and_nothing_is_removed_before",

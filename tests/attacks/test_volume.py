@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
 import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import zstandard
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import fleet
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.client import Effort
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.drill import Size
@@ -110,3 +112,27 @@ def test_thousands_of_versions_are_measured_some_a_day_and_nothing_is_removed_be
     assert any("stays until all versions are measured" in one["reasons"] for one in first["decisions"])
     second = maintain(effort=Effort(versions=15))
     assert (second["unmeasured"], len(second["removed"])) == ([], 12)
+
+
+def test_a_few_bytes_that_unfold_to_gigabytes_and_paths_without_end_are_rubbish(
+    regular: Client, forger: Forger, maintain: Maintain
+) -> None:
+    """1,400 bytes of an index took 14 GB, of the process that maintains all clients; each path is proven for
+    itself, and a million of them took hours."""
+
+    def folded(begin: bytes, part: bytes, end: bytes, size: int) -> bytes:
+        text = begin + part * (size // len(part)) + end
+        return forger.sealed(b"\x02" + zstandard.ZstdCompressor().compress(text))
+
+    snapshot = b'{"time":"2026-01-24T22:00:00Z","tree":"%s","paths":[' % (b"0" * 64)
+    forged = [
+        forger.add("index", folded(b'{"packs":[', b"{},", b"{}]}", 33 << 20)),
+        forger.add("snapshots", folded(snapshot, b'"/a",', b'"/a"]}', 5 << 20)),
+        forger.add("snapshots", folded(snapshot, b'"/a",', b'"/b"]}', 50_001)),
+    ]
+    begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result = maintain()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begun < 300_000, "kB"
+    named = {text.partition(" ")[0].partition("/")[2] for text in result["rubbish"]}
+    assert named == {name[:8] for name in forged}
+    assert len(result["removed"]) == 12

@@ -21,11 +21,14 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from . import sealed
+from . import locks, sealed
+from .locks import Lock
 from .model import UNKNOWN_KEY
 from .sealed import Blob, Document, Key, Rubbish
 from .storage import Entry, Storage
 
+MOST_LIFTED = 1000
+"""Locks that a run removes: each costs a few milliseconds, or a request to a supplier."""
 MOST_KEYS = 20
 """So many are tried: each costs half a second."""
 WINDOW, MOST_WINDOWS = 1 << 20, 64
@@ -77,8 +80,9 @@ class Admission:
         self._lock = threading.RLock()
         self._windows: dict[tuple[str, int], bytes] = {}
         """(pack, number of the window) -> its bytes; the one that was used last is the last one."""
-        self._admitted: dict[str, set[str]] = {"index": set(), "snapshots": set()}
+        self._admitted: dict[str, set[str]] = {"index": set(), "locks": set(), "snapshots": set()}
         self._indexes: dict[str, dict[str, set[Blob]]] = {}
+        self._locks: dict[str, Lock] = {}
         self.trees: dict[str, str] = {}
         """Snapshot -> its topmost folder, of those that are shown."""
         self.key_name, self._key = self._opened(password, before.key)
@@ -97,11 +101,32 @@ class Admission:
             return None
         with self._lock:
             here = self.storage.listed(kind)
+            if kind == "locks":
+                here = {name: here[name] for name in locks.holding(here, datetime.now(UTC))}
             for name in here.keys() - self._admitted[kind]:
                 if (kind, name) not in self.aside:
                     self._judge(kind, name, here[name].at)
             self._admitted[kind] &= here.keys()
             return set(self._admitted[kind])
+
+    def locks(self) -> list[Lock]:
+        """Who works on the repository, or died while working: those that can be read, the last one last."""
+        with self._lock:
+            self.names("locks")
+            here = self.storage.listed("locks")
+            for name in locks.latest(here):
+                if name not in self._locks and ("locks", name) not in self.aside and self._key is not None:
+                    self._judge("locks", name, here[name].at)
+            return [self._locks[name] for name in reversed(locks.latest(here)) if name in self._locks]
+
+    def lift_locks(self) -> None:
+        """Remove those that hold nothing, whatever they say: restic would wait for one, or fall over it."""
+        with self._lock:
+            if (holding := self.names("locks")) is None:
+                return
+            here = self.storage.listed("locks")
+            for name in sorted(here.keys() - holding)[:MOST_LIFTED]:
+                self.storage.remove("locks", name)
 
     def shows(self, kind: str, name: str) -> bool:
         """Whether restic may see a file."""
@@ -124,6 +149,8 @@ class Admission:
             if kind == "index" and self._key is not None:
                 self._indexes[name] = sealed.index_of(self._key, data)
                 self._admitted["index"].add(name)
+            if kind == "locks":
+                self._admitted["locks"].add(name)
             if self._key is not None and kind == "data":
                 self._packs[name] = sealed.digest(set(sealed.listing_of(self._key, data)))
 
@@ -282,7 +309,9 @@ class Admission:
     def _judge(self, kind: str, name: str, at: datetime) -> None:
         try:
             file = self.storage.read(kind, name)
-            if hashlib.sha256(file).hexdigest() == name:
+            if kind == "locks":
+                self._locks[name] = Lock(*sealed.lock_of(self._opener(), file), at)
+            elif hashlib.sha256(file).hexdigest() == name:
                 if kind == "index":
                     self._indexes[name] = sealed.index_of(self._opener(), file)
                 else:

@@ -21,7 +21,7 @@ from .dumps import Folders, dumps
 from .errors import ProSecoursError
 from .model import Backup, Versions
 from .proof import objections
-from .repository import Interrupted, Repository, RepositoryError, Unmeasurable
+from .repository import Interrupted, Locked, Repository, RepositoryError, Unmeasurable
 from .retention import Action, Decision, Rules, Snapshot, counts, day_of, plan, removal_order
 from .shape import as_json
 from .state import REJECTED, RELEASED, Judgement, Known, State
@@ -34,6 +34,14 @@ HISTORY = timedelta(days=400)
 
 class Refused(ProSecoursError):
     """The maintenance goes no further; what it was about to remove stays."""
+
+
+class Blocked(Locked):
+    """Somebody works on the repository. What was planned was not removed, or not all; all else is done."""
+
+    def __init__(self, error: Locked, report: dict[str, Any]) -> None:
+        super().__init__(str(error.where), error.problem, error.remedy, error.said)
+        self.report = report
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,7 @@ class Plan:
 def run(order: Order, repository: Repository, state: State, check: bool) -> dict[str, Any]:
     """The whole run; `check` only looks, and leaves no trace.
 
-    Raises Damaged, Refused, RepositoryError, Busy, Unreadable, OSError.
+    Raises Blocked, Damaged, Refused, RepositoryError, Busy, Unreadable, OSError.
     """
     _refuse_overwritten(repository)
     if check:
@@ -176,8 +184,13 @@ def _maintained(order: Order, repository: Repository, state: State, admission: A
     planned = decide(facts)
     if held:
         planned = replace(planned, removed=(), prune=False)
+    admission.lift_locks()
+    blocked = None
     admission.strict = True
-    apply(order, planned, repository, state, facts)
+    try:
+        apply(order, planned, repository, state, facts)
+    except Locked as error:  # whoever holds one must not hide what he sent
+        blocked = error
     admission.strict = False
     state.keep_remembered(admission.remembered)
     if repository.trees:
@@ -190,6 +203,8 @@ def _maintained(order: Order, repository: Repository, state: State, admission: A
             f"{_names(unplanned)} vanished during the maintenance: someone else removes snapshots",
             "Find out who has access to the repository on its host: only the maintenance removes any",
         )
+    if blocked:
+        planned = replace(planned, removed=tuple(sorted(lost)), prune=False)
     result = report(order, facts, planned, after) | {
         "dumps": _dumps(order, after, repository),
         "aside": _aside(admission),
@@ -203,7 +218,10 @@ def _maintained(order: Order, repository: Repository, state: State, admission: A
         result["drill"] = as_json(drill.status(drilled))
     result["rubbish"] = list(sentences(admission))
     result["counted"] = counted(after)
-    return {**result, "check": {**as_json(checked.status()), "read_bytes": admission.read_bytes}}
+    result["check"] = {**as_json(checked.status()), "read_bytes": admission.read_bytes}
+    if blocked:
+        raise Blocked(blocked, result)
+    return result
 
 
 def _checked(

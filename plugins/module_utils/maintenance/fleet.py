@@ -13,7 +13,7 @@ from typing import Any
 
 from . import reserve, retired
 from .bucket import Bucket, ClientBucket
-from .client import Order, run
+from .client import Blocked, Order, run
 from .drill import Size
 from .errors import ProSecoursError, sentence
 from .gate import Gate
@@ -194,9 +194,11 @@ def _maintain(
             if not check and not isinstance(error, Busy):
                 with contextlib.suppress(ProSecoursError):
                     state.keep_failure(sentence(error))
-        else:
-            counted[server] = report.pop("counted")
-            parts[server] = report
+            if not isinstance(error, Blocked):
+                continue
+            report = error.report
+        counted[server] = report.pop("counted")
+        parts[server] = report
     if not parts:
         return None, failed
     try:

@@ -99,8 +99,12 @@ def _of_paths(versions: list[Snapshot], removed: set[str]) -> Iterator[tuple[str
     how to name it, and day -> ids by time. Without those of which none would go."""
     by_time = sorted(versions, key=lambda one: (one.time, one.id))
     groups: dict[tuple[str, ...], str] = {tuple(one.id for one in by_time): ""}
-    for path in sorted({path for one in by_time for path in one.paths}):
-        groups.setdefault(tuple(one.id for one in by_time if path in one.paths), f", with {path}")
+    having: dict[str, list[str]] = {}
+    for one in by_time:
+        for path in one.paths:
+            having.setdefault(path, []).append(one.id)
+    for path, ids_of_it in sorted(having.items()):
+        groups.setdefault(tuple(ids_of_it), f", with {path}")
     days = {one.id: _number(one.time) for one in by_time}
     for ids, path in groups.items():
         if removed.isdisjoint(ids):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -115,22 +114,6 @@ class _Tree:
 
 
 @dataclass(frozen=True)
-class Lock:
-    """A lock, as whoever holds it wrote it down; restic renews it every five minutes."""
-
-    host: str
-    pid: int
-    since: datetime
-    """When it was last renewed."""
-
-    def stale(self, now: datetime) -> bool:
-        """As restic's own `unlock` judges: not renewed for 30 minutes, or its process here is gone."""
-        if now - self.since > timedelta(minutes=30):
-            return True
-        return self.host == socket.gethostname() and not Path(f"/proc/{self.pid}").exists()
-
-
-@dataclass(frozen=True)
 class Check:
     """What `restic check` found; sound when there are no errors."""
 
@@ -208,19 +191,6 @@ class Repository:
                 )
             )
         return tuple(result)
-
-    def locks(self) -> tuple[Lock, ...]:
-        """Who works on the repository, or died while working; those that go while they are read are none."""
-        found = []
-        for name in "".join(self._run("list", "locks", "--no-lock")).split():
-            try:
-                entry = json.loads("".join(self._run("cat", "lock", name, "--no-lock")))
-            except RepositoryError as error:
-                if type(error) is not RepositoryError:
-                    raise
-                continue
-            found.append(Lock(entry.get("hostname", ""), int(entry.get("pid", 0)), moment_of(entry["time"])))
-        return tuple(sorted(found, key=lambda lock: lock.since))
 
     def measure(self, snapshot: Snapshot, older: Sequence[tuple[Snapshot, Measure]]) -> tuple[Measure, ...]:
         """Read from the trees of a version and of each of the older ones; of none, it is the first.
@@ -408,8 +378,8 @@ class Repository:
             self._locking("prune", "--max-unused", "unlimited", "--max-repack-size", "0")
 
     def _locking(self, *arguments: str) -> None:
-        """Run with an exclusive lock, waiting for it. A lock is lifted only when restic proves it stale: its
-        process on this very host is dead, or it was not renewed for 30 minutes, six times what is due.
+        """Run with an exclusive lock, waiting for it. Of those that restic is shown it lifts the ones whose
+        process on this very host is dead.
         """
         end, pause = time.monotonic() + self.patience, 1.0
         while True:

@@ -234,12 +234,13 @@ def _parts(candidates: Sequence[Snapshot]) -> Iterable[Sequence[Snapshot]]:
     """
     yield candidates
     common = frozenset.intersection(*(candidate.paths for candidate in candidates))
-    owners: dict[str, list[Snapshot]] = {}
-    for candidate in candidates:
+    owners: dict[str, list[int]] = {}
+    for number, candidate in enumerate(candidates):
         for path in candidate.paths - common:
-            owners.setdefault(path, []).append(candidate)
+            owners.setdefault(path, []).append(number)
     # Most paths come and go together: each set of snapshots once.
-    yield from {tuple(part): part for _unused, part in sorted(owners.items())}.values()
+    parts = dict.fromkeys(tuple(owners[path]) for path in sorted(owners))
+    yield from ([candidates[number] for number in part] for part in parts)
 
 
 def _select(

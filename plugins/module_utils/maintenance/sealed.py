@@ -25,6 +25,14 @@ from .errors import ProSecoursError
 NONCE = MAC = 16  # bytes
 LARGEST_FILE = 512 * 1024 * 1024
 """Bytes, sealed or in clear: restic's packs are of 128 MiB at most, and a folder's listing is one part."""
+LARGEST_INDEX = 32 * 1024 * 1024
+"""Bytes in clear: restic ends one at 50,000 parts, some 10 MB. What a few sealed bytes unfold to takes thirty
+times as much in memory once it is read."""
+LARGEST_DOCUMENT = 4 * 1024 * 1024
+"""Likewise of a snapshot, a lock or the configuration: a few hundred bytes, and the perimeter."""
+MOST_PATHS = 10_000
+"""Of a snapshot. A perimeter has some, or some hundreds where patterns are looked up; the promise is proven
+for each by itself."""
 LARGEST_SCRYPT = 2**20
 """restic calibrates N to half a second, some 2^15. A forged key could ask for all memory."""
 ID = re.compile(r"[0-9a-f]{64}")
@@ -88,11 +96,13 @@ class Key:
             nonce + text + poly1305.generate_tag(self.mac_r + cipher("ECB", self.mac_k, b"", nonce), text)
         )
 
-    def document(self, sealed: bytes) -> Document:
-        """The object of an index, a snapshot or the configuration. Raises Rubbish."""
+    def document(self, sealed: bytes, largest: int = LARGEST_DOCUMENT) -> Document:
+        """The object of an index, a snapshot, a lock or the configuration. Raises Rubbish."""
         clear = self.opened(sealed)
         if clear[:1] == b"\x02":
-            clear = _decompressed(clear[1:], LARGEST_FILE)
+            clear = _decompressed(clear[1:], largest)
+        if len(clear) > largest:
+            raise Rubbish("is larger than restic makes any")
         return _object(clear)
 
 
@@ -145,7 +155,7 @@ def key_file(key: Key, password: str) -> bytes:
 
 def index_of(key: Key, file: bytes) -> dict[str, set[Blob]]:
     """pack id -> what the index says that it holds. Raises Rubbish."""
-    entry = key.document(file)
+    entry = key.document(file, LARGEST_INDEX)
     found: dict[str, set[Blob]] = {}
     try:
         if not entry.keys() <= {"packs", "supersedes"} or not all(map(_is_id, entry.get("supersedes") or ())):
@@ -176,7 +186,17 @@ def tree_of(key: Key, file: bytes) -> str:
     entry = key.document(file)
     if not _fits(entry, SNAPSHOT) or "tree" not in entry or "time" not in entry:
         raise Rubbish("is no snapshot")
+    if len(entry.get("paths") or ()) > MOST_PATHS:
+        raise Rubbish(f"has more than {MOST_PATHS} paths, as no perimeter has")
     return str(entry["tree"])
+
+
+def lock_of(key: Key, file: bytes) -> tuple[str, int]:
+    """Host and process of a lock. Raises Rubbish where restic would stumble over it."""
+    entry = key.document(file)
+    if not _fits(entry, LOCK) or "time" not in entry:
+        raise Rubbish("is no lock")
+    return str(entry.get("hostname", "")), int(entry.get("pid", 0))
 
 
 def _is_id(value: Any) -> bool:
@@ -240,6 +260,16 @@ SNAPSHOT: Mapping[str, Callable[[Any], bool]] = {
     "summary": _is_summary,
 }
 """The fields that restic reads, and when it can."""
+
+
+LOCK: Mapping[str, Callable[[Any], bool]] = {
+    "time": _is_time,
+    "exclusive": lambda value: isinstance(value, bool),
+    "pid": _is_large_count,
+    **dict.fromkeys(("hostname", "username"), _is_text),
+    **dict.fromkeys(("uid", "gid"), _is_count),
+}
+"""Likewise of a lock."""
 
 
 def pack_of(key: Key, file: bytes) -> set[Blob]:

@@ -112,14 +112,14 @@ def part(order: Order, repository: Repository, state: State, now: datetime) -> P
     try:
         with repository.admitted(state.remembered(), writable=False) as (seen, admission):
             put_aside(admission, report.aside)
-            snapshots, locks = seen.snapshots(), seen.locks()
+            snapshots, locks = seen.snapshots(), admission.locks()
             rubbish = tuple(sentences(admission))
         stored = repository.stored_bytes()
     except NotARepository:
         # Before the first backup there is none. Later it is a disk that is not mounted, or worse.
         if state.known:
             raise
-        snapshots, locks, stored = (), (), 0
+        snapshots, locks, stored = (), [], 0
     judgements = state.judgements()
     rules = judged(order.rules, judgements)
     history = backups(state.history(), rules, snapshots, versions)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -19,4 +20,5 @@ def leave_lock(repository: Path, password: str, host: str, pid: int, renewed: da
     sealed = Seals.of_repository(password, only_key(repository)).closed(json.dumps(lock).encode())
     path = repository / "locks" / hashlib.sha256(sealed).hexdigest()
     path.write_bytes(sealed)
+    os.utime(path, ns=(since := round(renewed.timestamp() * 10**6) * 1000, since))
     return path

@@ -383,7 +383,8 @@ def test_a_lock_is_lifted_only_when_it_was_not_renewed_for_long(
 ) -> None:
     renewed = datetime.now(UTC) - timedelta(minutes=minutes)
     path = leave_lock(regular.path, PASSWORD, host, stranger, renewed)
-    [seen] = repository.locks()
+    with repository.admitted(Remembered(), writable=False) as (_unused, admission):
+        [seen] = admission.locks()
     assert (seen.host, seen.pid, seen.since) == (host, stranger, renewed)
     assert seen.stale(datetime.now(UTC)) is lifted
     if lifted:

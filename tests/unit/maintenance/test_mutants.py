@@ -28,7 +28,7 @@ PLAN = [
     ("the weeks of one day", "(rules.weekly - 1) - 1, -1):", "(rules.weekly - 1) - 1, -WEEK):"),
     ("the newest of a week", "for day in week:", "for day in reversed(week):"),
     ("no week", "if served.isdisjoint(week):", "if False:"),
-    ("files are not looked at", "yield from {tuple(part)", "yield from () and {tuple(part)"),
+    ("files are not looked at", "yield from ([candidates", "yield from () and ([candidates"),
     ("paths that all have", "candidate.paths - common", "candidate.paths & common"),
     ("paths that one has", "frozenset.intersection(*", "frozenset.union(*"),
     ("nothing waits for its mark", "version.arrival <= now - rules.settle]", "version.arrival <= now]"),
@@ -57,13 +57,13 @@ PROOF = [
     ("today only", "newest + max(rules.daily, 7 * rules.weekly) + 1)", "first + 1)"),
     (
         "files are not looked at",
-        "for path in sorted({path for one",
-        "for path in () and sorted({path for one",
+        "in sorted(having.items())",
+        "in () and sorted(having.items())",
     ),
     (
         "other files",
-        "for one in by_time if path in one.paths)",
-        "for one in by_time if path not in one.paths)",
+        "having.setdefault(path, []).append(one.id)",
+        "having[path] = [one.id]",
     ),
     (
         "all files at once",
