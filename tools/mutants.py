@@ -227,7 +227,7 @@ MUTANTS = (
     ),
     Mutant(
         "stop the maintenance by a lock", f"{M}/maintenance/locks.py",
-        "if now - here[name].at <= HOLDS]", "]", "attacks/test_locks.py",
+        "return now - one.at > HOLDS", "return False", "attacks/test_locks.py",
     ),
     Mutant(
         "stop the maintenance by a lock", f"{M}/maintenance/sealed.py",

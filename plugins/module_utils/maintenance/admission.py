@@ -122,10 +122,11 @@ class Admission:
     def lift_locks(self) -> None:
         """Remove those that hold nothing, whatever they say: restic would wait for one, or fall over it."""
         with self._lock:
-            if (holding := self.names("locks")) is None:
+            if self.names("locks") is None:
                 return
-            here = self.storage.listed("locks")
-            for name in sorted(here.keys() - holding)[:MOST_LIFTED]:
+            here, now = self.storage.listed("locks"), datetime.now(UTC)
+            doomed = [name for name in here if locks.over(here[name], now) or ("locks", name) in self.aside]
+            for name in doomed[:MOST_LIFTED]:
                 self.storage.remove("locks", name)
 
     def shows(self, kind: str, name: str) -> bool:

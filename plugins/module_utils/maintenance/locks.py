@@ -44,4 +44,9 @@ def latest(here: Mapping[str, Entry]) -> list[str]:
 
 def holding(here: Mapping[str, Entry], now: datetime) -> list[str]:
     """Those that are renewed."""
-    return [name for name in latest(here) if now - here[name].at <= HOLDS]
+    return [name for name in latest(here) if not over(here[name], now)]
+
+
+def over(one: Entry, now: datetime) -> bool:
+    """It is not renewed any more."""
+    return now - one.at > HOLDS

@@ -283,18 +283,21 @@ def test_a_retired_server_s_part_of_the_bucket_goes_whole(
     before = replace(left, servers={**left.servers, farm.server: farm.url})
     settings = fleet.Settings(str(tmp_path), restic(), 1, 15, 24, patience=60, reserve_megabytes=0)
 
-    def maintained(client: fleet.Client = left, **sighting: Any) -> dict[str, Any]:
+    def maintained(
+        client: fleet.Client = left, release: tuple[str, ...] = (), **sighting: Any
+    ) -> dict[str, Any]:
         path = tmp_path / farm.name / "retired.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({farm.server: {"days": 100, "on": "2026-01-01", **sighting}}))
-        done = fleet.maintain([client], lambda _, server: f"encryption-of-{server}", settings, check=False)
+        judging = replace(settings, release=release, release_by="A. Martin", release_why="a test")
+        done = fleet.maintain([client], lambda _, server: f"encryption-of-{server}", judging, check=False)
         assert done.failures == {}
         return done.reports[farm.name]
 
     theirs = {name: tag for name, tag in objects(supplier, second).items() if "/gue-sql/" in name}
     arrived = {name.rpartition("/")[2] for name in objects(supplier, farm) if "/gue-srv/snapshots/" in name}
     assert set(maintained()["retired"][farm.server]["held"]) == arrived, "nobody has looked at any"
-    maintained(before)
+    maintained(before, release=tuple(arrived))
     report = maintained()
     goes_on = datetime.now(UTC).date() + timedelta(days=14)  # its last backup arrived today
     assert report["retired"][farm.server]["goes_on"] in {f"{goes_on}", f"{goes_on + timedelta(days=1)}"}
