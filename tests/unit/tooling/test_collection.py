@@ -312,6 +312,14 @@ def test_every_package_is_pinned_with_hashes(name: str) -> None:
             assert f"\n{wanted[0].lower()}==" in text, f"{wanted[0]} is not in the lock: make lock"
 
 
+def test_every_action_of_a_workflow_is_pinned_by_its_commit() -> None:
+    """A tag can be moved to another program."""
+    workflows = [path.read_text("utf-8") for path in (CHECKOUT / ".github" / "workflows").glob("*.yml")]
+    used = [line for text in workflows for line in re.findall(r"uses: *(.*)", text)]
+    assert len(used) > 4
+    assert [one for one in used if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v[\d.]+", one)] == []
+
+
 def test_everything_that_is_imported_is_pinned() -> None:
     distributions = packages_distributions()
     pinned = {
