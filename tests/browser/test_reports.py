@@ -54,7 +54,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     assert message is not None
     restored = restore._report("srv", REQUEST, IN_PLACE, True, WELL, ENDED)
     record = restore_record.document(REQUEST, read(Restored, restored), "A. Technicien")
-    paper = annexes.annexes(agreed.of_contract(*test_annexes.of_client()), {})
+    paper = annexes.annexes(agreed.of_contract(*test_annexes.of_client()), {}, test_annexes.KEPT)
     (letter,), _, _ = test_letters.plan(folder, test_letters.client())
     texts = (
         *(monitoring_report.html(report), plans[0].html, message.html, record),

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..contract import agreed, catalogue, form
 from ..contract.agreed import Agreed, Server
-from ..contract.model import ClientContract, HostContract
+from ..contract.model import ClientContract, HostContract, Retention
 from ..contract.signed import Standing, kept_in, standing
 from ..files import CannotWrite, safe_name, write_whole
 from .french import number
@@ -87,7 +87,7 @@ def plan(
     name = f"{safe_name(client.reference)}-{digits[:8]}"
     sheets = [
         Sheet(kept_in(folder, client.id, digits), agreed.text(now)),
-        Sheet(folder / client.id / f"annexes-{name}.html", annexes(now, provider)),
+        Sheet(folder / client.id / f"annexes-{name}.html", annexes(now, provider, client.retention)),
     ]
     if found.before and client.paper.signed:
         text = render(
@@ -142,8 +142,9 @@ class Line:
     paths: tuple[str, ...] = ()
 
 
-def annexes(now: Agreed, provider: Mapping[str, str]) -> str:
-    """The page of the three annexes. Pure."""
+def annexes(now: Agreed, provider: Mapping[str, str], retention: Retention) -> str:
+    """The page of the three annexes. `retention`, how the provider keeps the contract's words, is told beside
+    them, and not signed. Pure."""
     own = form.printed_form()
     return render(
         "annexes.html.j2",
@@ -153,6 +154,7 @@ def annexes(now: Agreed, provider: Mapping[str, str]) -> str:
         digits=agreed.shown(agreed.fingerprint(now)),
         servers=[_filled_in(server) for server in now.servers],
         volume=number(now.subscribed_gb),
+        retention=retention,
         provider={
             name: provider.get(name) or getattr(own.contacts, name)
             for name in ("applications", "systems", "telephone")

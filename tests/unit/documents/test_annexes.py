@@ -16,6 +16,7 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model i
     Form,
     HostContract,
     Paper,
+    Retention,
     Signed,
 )
 from ansible_collections.prosecours.backup.plugins.plugin_utils.documents import annexes
@@ -28,6 +29,7 @@ from .pages import Page
 FORM = (Path(__file__).parent / "annexes.fr.txt").read_text("utf-8")
 HOST = "moulin-srv1"
 A4 = (595, 842)
+KEPT = Retention(7, 3)
 SIGNED_ON = date(2026, 11, 27)
 
 
@@ -60,7 +62,7 @@ def of_client(**changes: Any) -> tuple[ClientContract, dict[str, HostContract]]:
 
 
 def page(client: ClientContract, hosts: dict[str, HostContract]) -> Page:
-    return Page(annexes.annexes(agreed.of_contract(client, hosts), {}))
+    return Page(annexes.annexes(agreed.of_contract(client, hosts), {}, client.retention))
 
 
 def squeezed(text: str) -> str:
@@ -87,7 +89,7 @@ def test_a_row_of_annexe_3_has_the_letters_of_the_form() -> None:
         task[0]: task[2:]
         for task in (
             [" ".join("".join(cell).split()) for cell in row]
-            for row in _rows(annexes.annexes(agreed.of_contract(*of_client()), {}))
+            for row in _rows(annexes.annexes(agreed.of_contract(*of_client()), {}, KEPT))
         )
     }
     assert rows == {
@@ -141,15 +143,27 @@ def test_the_contacts_are_printed_as_they_are_and_escaped() -> None:
     said = " ".join("".join(text).split())
     assert "M. Rémi Œuvrard <fils>" in said
     assert "iah@groupeisagri.com" in said
-    given = annexes.annexes(agreed.of_contract(*of_client()), {"systems": "noc@autre.example"})
+    given = annexes.annexes(agreed.of_contract(*of_client()), {"systems": "noc@autre.example"}, KEPT)
     assert "noc@autre.example" in given
     assert "noc@groupeisagri.com" not in given
+
+
+def test_what_a_size_and_a_week_mean_is_said_beside_the_words_of_the_contract() -> None:
+    """The form says Go, and two weeks: Explorer counts otherwise, and a week can be read in two ways."""
+    client, hosts = of_client()
+    for weekly, said in ((3, "3 dernières semaines (les deux du contrat"), (2, "2 dernières semaines. Un")):
+        promised = replace(client, retention=Retention(7, weekly))
+        text = " ".join("".join(page(promised, hosts).find("main")[0][2]).split())
+        assert said in text
+        assert "Un fichier qui n'a existé qu'à midi n'est dans aucune version journalière." in text
+        assert "Soit 200 Go (186 Gio)." in text
+    assert agreed.of_contract(promised, hosts) == agreed.of_contract(client, hosts), "not signed"
 
 
 def test_on_paper_each_page_names_the_client_and_the_fingerprint() -> None:
     client, hosts = of_client()
     now = agreed.of_contract(client, hosts)
-    html = annexes.annexes(now, {})
+    html = annexes.annexes(now, {}, KEPT)
     made = pdf(html)
     assert made == pdf(html)
     pages = pypdf.PdfReader(BytesIO(made)).pages
