@@ -250,6 +250,12 @@ MUTANTS = (
         )
     ),
     Mutant(
+        "exhaust the memory", f"{M}/maintenance/admission.py",
+        "if self._said + said > MOST_SAID:", "if False:",
+        "attacks/test_volume.py"
+        "::test_a_few_bytes_that_unfold_to_gigabytes_and_paths_without_end_are_rubbish",
+    ),
+    Mutant(
         "hold up the maintenance", f"{M}/maintenance/client.py", "if facts.unmeasured:", "if False:",
         "attacks/test_volume.py"
         "::test_thousands_of_versions_are_measured_some_a_day_and_nothing_is_removed_before",

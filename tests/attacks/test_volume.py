@@ -11,9 +11,11 @@ from typing import Any
 
 import zstandard
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import fleet
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.admission import Remembered
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.client import Effort
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.drill import Size
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import Settings
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.repository import Repository
 from attacks.conftest import Maintain
 from attacks.forger import Forger
 from attacks.test_drills import node
@@ -115,7 +117,7 @@ def test_thousands_of_versions_are_measured_some_a_day_and_nothing_is_removed_be
 
 
 def test_a_few_bytes_that_unfold_to_gigabytes_and_paths_without_end_are_rubbish(
-    regular: Client, forger: Forger, maintain: Maintain
+    regular: Client, forger: Forger, maintain: Maintain, repository: Repository
 ) -> None:
     """1,400 bytes of an index took 14 GB, of the process that maintains all clients; each path is proven for
     itself, and a million of them took hours."""
@@ -127,7 +129,7 @@ def test_a_few_bytes_that_unfold_to_gigabytes_and_paths_without_end_are_rubbish(
     snapshot = b'{"time":"2026-01-24T22:00:00Z","tree":"%s","paths":[' % (b"0" * 64)
     forged = [
         forger.add("index", folded(b'{"packs":[', b"{},", b"{}]}", 33 << 20)),
-        forger.add("snapshots", folded(snapshot, b'"/a",', b'"/a"]}', 5 << 20)),
+        forger.add("snapshots", folded(snapshot, b'"/a",', b'"/a"]}', 2 << 20)),
         forger.add("snapshots", folded(snapshot, b'"/a",', b'"/b"]}', 50_001)),
     ]
     begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -136,3 +138,12 @@ def test_a_few_bytes_that_unfold_to_gigabytes_and_paths_without_end_are_rubbish(
     named = {text.partition(" ")[0].partition("/")[2] for text in result["rubbish"]}
     assert named == {name[:8] for name in forged}
     assert len(result["removed"]) == 12
+    # Forty of nearly a megabyte, of which each could be restic's, and which are 250 bytes as they are sent.
+    for number in range(40):
+        text = folded(snapshot, b'"%s",' % (b"x" * 1000), b'"/%d"]}' % number, 950_000)
+        regular.arrived(forger.add("snapshots", text), LATER)
+    honest = regular.backup(LATER, arrival=LATER + MINUTE)
+    with repository.admitted(Remembered(), writable=False) as (_unused, admission):
+        shown = admission.names("snapshots") or set()
+    assert shown >= {honest}, "what is small has room"
+    assert len(shown) == 8 + 1 + 32_000_000 // 950_000

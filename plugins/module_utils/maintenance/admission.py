@@ -29,6 +29,8 @@ from .storage import Entry, Storage
 
 MOST_LIFTED = 1000
 """Locks that a run removes: each costs a few milliseconds, or a request to a supplier."""
+MOST_SAID = 32_000_000
+"""Characters of the paths, tags and excludes of all snapshots: restic lists them in one answer."""
 MOST_KEYS = 20
 """So many are tried: each costs half a second."""
 WINDOW, MOST_WINDOWS = 1 << 20, 64
@@ -83,6 +85,8 @@ class Admission:
         self._admitted: dict[str, set[str]] = {"index": set(), "locks": set(), "snapshots": set()}
         self._indexes: dict[str, dict[str, set[Blob]]] = {}
         self._locks: dict[str, Lock] = {}
+        self._said = 0
+        """Characters of the paths, tags and excludes of the snapshots that are shown."""
         self.trees: dict[str, str] = {}
         """Snapshot -> its topmost folder, of those that are shown."""
         self.key_name, self._key = self._opened(password, before.key)
@@ -103,7 +107,8 @@ class Admission:
             here = self.storage.listed(kind)
             if kind == "locks":
                 here = {name: here[name] for name in locks.holding(here, datetime.now(UTC))}
-            for name in here.keys() - self._admitted[kind]:
+            new = here.keys() - self._admitted[kind]
+            for name in sorted(new, key=lambda name: (here[name].at, name)):
                 if (kind, name) not in self.aside:
                     self._judge(kind, name, here[name].at)
             self._admitted[kind] &= here.keys()
@@ -316,7 +321,11 @@ class Admission:
                 if kind == "index":
                     self._indexes[name] = sealed.index_of(self._opener(), file)
                 else:
-                    self.trees[name] = sealed.tree_of(self._opener(), file)
+                    tree, said = sealed.snapshot_of(self._opener(), file)
+                    if self._said + said > MOST_SAID:
+                        raise Rubbish("has, with those before it, more paths than a server's versions have")
+                    self._said += said
+                    self.trees[name] = tree
         except FileNotFoundError:
             return  # someone has removed it since
         except Rubbish as error:

@@ -28,7 +28,7 @@ LARGEST_FILE = 512 * 1024 * 1024
 LARGEST_INDEX = 32 * 1024 * 1024
 """Bytes in clear: restic ends one at 50,000 parts, some 10 MB. What a few sealed bytes unfold to takes thirty
 times as much in memory once it is read."""
-LARGEST_DOCUMENT = 4 * 1024 * 1024
+LARGEST_DOCUMENT = 1024 * 1024
 """Likewise of a snapshot, a lock or the configuration: a few hundred bytes, and the perimeter."""
 MOST_PATHS = 10_000
 """Of a snapshot. A perimeter has some, or some hundreds where patterns are looked up; the promise is proven
@@ -181,14 +181,17 @@ def index_of(key: Key, file: bytes) -> dict[str, set[Blob]]:
     return found
 
 
-def tree_of(key: Key, file: bytes) -> str:
-    """The id of a snapshot's topmost folder. Raises Rubbish where restic would stumble over it."""
+def snapshot_of(key: Key, file: bytes) -> tuple[str, int]:
+    """The id of a snapshot's topmost folder, and the characters of what it says. Raises Rubbish where restic
+    would stumble over it."""
     entry = key.document(file)
     if not _fits(entry, SNAPSHOT) or "tree" not in entry or "time" not in entry:
         raise Rubbish("is no snapshot")
     if len(entry.get("paths") or ()) > MOST_PATHS:
         raise Rubbish(f"has more than {MOST_PATHS} paths, as no perimeter has")
-    return str(entry["tree"])
+    return str(entry["tree"]), sum(
+        len(text) for name in ("paths", "tags", "excludes") for text in ("", *(entry.get(name) or ()))
+    )
 
 
 def lock_of(key: Key, file: bytes) -> tuple[str, int]:
