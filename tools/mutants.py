@@ -249,6 +249,17 @@ MUTANTS = (
             ('if len(entry.get("paths") or ()) > MOST_PATHS:', "if False:"),
         )
     ),
+    *(
+        Mutant(
+            "exhaust the memory", f"{M}/maintenance/{file}.py", old, new,
+            "attacks/test_volume.py::test_a_folder_that_unfolds_in_memory_is_named_before_restic_reads_it",
+        )
+        for file, old, new in (
+            ("sealed", 'or clear.count(b"{") > MOST_ENTRIES', ""),
+            ("checks", "found = [] if lies else [", "found = ["),
+            ("client", "{name: one.why for name, one in found.items() if one.unfolds}", "{}"),
+        )
+    ),
     Mutant(
         "exhaust the memory", f"{M}/maintenance/admission.py",
         "if self._said + said > MOST_SAID:", "if False:",

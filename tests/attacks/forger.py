@@ -115,6 +115,26 @@ class Forger:
         name = self.add("data", body + end + struct.pack("<I", len(end)))
         self.add("index", self.index(name, blobs))
 
+    def folded(self, kind: str, clear: bytes) -> str:
+        """Upload a pack of one part, compressed, and its index; the part's id."""
+        name, sealed = (
+            hashlib.sha256(clear).hexdigest(),
+            self.sealed(zstandard.ZstdCompressor().compress(clear)),
+        )
+        end = self.sealed(
+            struct.pack("<BII", 2 + (kind == "tree"), len(sealed), len(clear)) + bytes.fromhex(name)
+        )
+        pack = self.add("data", sealed + end + struct.pack("<I", len(end)))
+        part = {
+            "id": name,
+            "type": kind,
+            "offset": 0,
+            "length": len(sealed),
+            "uncompressed_length": len(clear),
+        }
+        self.add("index", self.index(pack, [part]))
+        return name
+
     def snapshot(self, tree: str, time: str, **fields: Any) -> str:
         entry = {"time": time, "tree": tree, "paths": ["/"], "hostname": "srv", **fields}
         return self.add("snapshots", self.sealed(json.dumps(entry).encode()))

@@ -9,9 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import zstandard
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import fleet
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.admission import Remembered
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.checks import Damaged
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.client import Effort
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.drill import Size
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import Settings
@@ -147,3 +149,21 @@ def test_a_few_bytes_that_unfold_to_gigabytes_and_paths_without_end_are_rubbish(
         shown = admission.names("snapshots") or set()
     assert shown >= {honest}, "what is small has room"
     assert len(shown) == 8 + 1 + 32_000_000 // 950_000
+
+
+def test_a_folder_that_unfolds_in_memory_is_named_before_restic_reads_it(
+    regular: Client, forger: Forger, maintain: Maintain, foretell: Maintain
+) -> None:
+    """22 million entries, 6 kB as they are sent: restic took 20 GB for them, on the host of all."""
+    clear = b'{"nodes":[' + b"{}," * 1_100_000 + b"{}]}\n"
+    tree = forger.folded("tree", clear)
+    name = regular.arrived(forger.snapshot(tree, LATER.isoformat()), LATER + MINUTE)
+    before = regular.snapshots()
+    begun = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    foretold = foretell()
+    assert foretold["removed"] == []
+    assert [text for text in foretold["rubbish"] if name[:8] in text and "more in it than any has" in text]
+    with pytest.raises(Damaged, match=r"more in it than any has.*Nothing is removed"):
+        maintain()
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss - begun < 300_000, "kB"
+    assert regular.snapshots() == before

@@ -160,10 +160,11 @@ def check(
     """
     today = day_of(now)
     cycle = begin(before.cycle if before else None, days, today)
-    slices = due(cycle, today)
+    # restic is not asked then: what it is lied to about could be made to take all memory, or to mislead it.
+    slices = range(0) if lies else due(cycle, today)
     damage = before.damage if before else None
     subsets = [f"{number}/{days}" for number in slices] + _again(damage)
-    found = [_confirmed(repository, subset) for subset in subsets or (None,)]
+    found = [] if lies else [_confirmed(repository, subset) for subset in subsets or (None,)]
 
     at = now.isoformat(timespec="seconds")
     found.append(Check(tuple(f"the pack {pack} is damaged or gone" for pack in broken), tuple(broken)))

@@ -149,6 +149,10 @@ def _foreseen(repository: Repository, state: State, admission: Admission) -> boo
         found = forged.suspects(admission, _never_measured(admission, state))
         if not found:
             break
+        if unfolding := {name: one.why for name, one in found.items() if one.unfolds}:
+            put_aside(admission, unfolding)
+            held = True
+            continue
         said: tuple[str, ...] = ()
         try:
             checked = repository.check()

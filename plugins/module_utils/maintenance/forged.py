@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .admission import Admission
-from .sealed import ID, Document, Rubbish
+from .sealed import ID, Document, Rubbish, Unfolds
 from .trees import once, plain
 
 ROUNDS = 5
@@ -75,6 +75,8 @@ class Suspect:
     """It has a folder that is none, and does not only lack something."""
     tree: str
     """The folder."""
+    unfolds: bool = False
+    """restic must not be asked about it."""
 
 
 def suspects(admission: Admission, versions: Collection[str]) -> dict[str, Suspect]:
@@ -100,7 +102,7 @@ def suspects(admission: Admission, versions: Collection[str]) -> dict[str, Suspe
             except _None:
                 found[name] = Suspect(f"has a folder ({tree[:8]}) that no restic made", True, tree)
             except Rubbish as error:
-                found[name] = Suspect(str(error), False, tree)
+                found[name] = Suspect(str(error), False, tree, isinstance(error, Unfolds))
         if name not in found:
             sound |= seen
     return found

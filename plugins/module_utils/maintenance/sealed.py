@@ -30,6 +30,9 @@ LARGEST_INDEX = 32 * 1024 * 1024
 times as much in memory once it is read."""
 LARGEST_DOCUMENT = 1024 * 1024
 """Likewise of a snapshot, a lock or the configuration: a few hundred bytes, and the perimeter."""
+LARGEST_FOLDER, MOST_ENTRIES = 256 * 1024 * 1024, 1_000_000
+"""Bytes in clear, and opening braces, of a folder as restic records it: each file has one to three, and some
+200 bytes for each. restic takes a kilobyte of memory for one that a forger writes as two bytes."""
 MOST_PATHS = 10_000
 """Of a snapshot. A perimeter has some, or some hundreds where patterns are looked up; the promise is proven
 for each by itself."""
@@ -43,6 +46,10 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)"
 
 class Rubbish(Exception):
     """What no restic wrote with the password of the repository; the text says how, as a phrase."""
+
+
+class Unfolds(Rubbish):
+    """A folder that would take all memory of whoever reads it: restic is not to."""
 
 
 class Missing(ProSecoursError):
@@ -288,7 +295,11 @@ def part_of(key: Key, sealed: bytes, blob: Blob) -> bytes:
     bytes and in their number."""
     clear = key.opened(sealed)
     if blob.uncompressed:
-        clear = _decompressed(clear, blob.uncompressed)
+        clear = _decompressed(
+            clear, min(blob.uncompressed, LARGEST_FOLDER if blob.type == "tree" else LARGEST_FILE)
+        )
+    if blob.type == "tree" and (len(clear) > LARGEST_FOLDER or clear.count(b"{") > MOST_ENTRIES):
+        raise Unfolds(f"holds a folder ({blob.id[:8]}) with more in it than any has")
     if hashlib.sha256(clear).hexdigest() != blob.id or len(clear) != blob.clear:
         raise Rubbish(f"holds something else as {blob.id[:8]}")
     return clear
