@@ -138,7 +138,7 @@ def _foretold(order: Order, repository: Repository, state: State, admission: Adm
         planned = replace(planned, removed=(), prune=False)
     foretold = report(order, facts, planned, facts)
     told = {"rubbish": list(sentences(admission)), "aside": _aside(admission), "counted": counted(facts)}
-    return {**foretold, **told}
+    return {**foretold, **told, "seen": sorted(_seen(facts, admission))}
 
 
 def _foreseen(repository: Repository, state: State, admission: Admission) -> bool:
