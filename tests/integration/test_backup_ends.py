@@ -24,6 +24,14 @@ pytestmark = pytest.mark.lab
 FOLDER = "C:\\Agent"
 TASK = "\\ProSecours\\Sauvegarde"
 DAY = 86_400
+# Programs of others before Windows' own; a folder for temporary files that is not there.
+OTHERS = r"C:\outils\usr\bin"
+ODD = {
+    "lab_files": {
+        OTHERS: dict.fromkeys(("find.exe", "findstr.exe", "forfiles.exe", "ping.exe", "robocopy.exe"), "x")
+    },
+    "lab_environment": {"Path": rf"{OTHERS};C:\Windows\system32;C:\Windows", "TEMP": r"Q:\nulle part"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +44,7 @@ def sleeper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory, sleeper: Path) -> Iterator[WindowsServer]:
-    machine = WindowsServer("srv", tmp_path_factory.mktemp("ends"), {}, {"Administrateur": "x"})
+    machine = WindowsServer("srv", tmp_path_factory.mktemp("ends"), ODD, {"Administrateur": "x"})
     machine.prepare()
     folder = machine.drives.find(FOLDER)
     folder.mkdir()
@@ -90,8 +98,19 @@ def until(what: Callable[[], bool], seconds: float = 40) -> None:
         time.sleep(0.2)
 
 
-def test_a_run_that_hangs_ends_itself_and_what_it_started(host: WindowsServer) -> None:
+def test_a_program_that_is_gone_is_said_and_one_that_hangs_is_ended(host: WindowsServer) -> None:
+    """The first as an antivirus does it, after the delivery: to try again would bring nothing back."""
     watch(host, 4)
+    program = (agent(host) / "restic.exe").rename(agent(host) / "away")
+    host.scheduler.run(TASK)
+    host.scheduler.wait()
+    status = json.loads((agent(host) / "status.json").read_text("ascii"))
+    assert (status["exit_code"], status["attempts"], status["summary"]) == (252, 1, None)
+    assert status["start"].startswith("20"), "the time is robocopy's, of Windows"
+    assert host.scheduler.tasks[TASK].last_result == 252
+    assert "antivirus" in (agent(host) / status["log"]).read_text("ascii")
+    assert free(host)
+    program.rename(agent(host) / "restic.exe")
     start(host)
     until(lambda: not host.scheduler.running())
     status = json.loads((agent(host) / "status.json").read_text("ascii"))

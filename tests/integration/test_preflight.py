@@ -71,13 +71,26 @@ def client(name: str, port: int, hosts: dict[str, Any], **variables: Any) -> dic
     )
 
 
-# Every server of the first client has one trouble of its own; "bon" has none.
+OTHERS, ODD = r"D:\outils\usr\bin", r"C:\Temp d'Élodie & co (1)"
+"""Programs of others, which stand before Windows' own; a strange name for a folder of temporary files."""
+
+
+# Every server of the first client has one trouble of its own; "bon" has none, "bizarre" none that counts.
 SERVERS: dict[str, dict[str, Any]] = {
     "bon": server(),
     "vieux": server(lab_windows="2012r2"),
     "poste": server(lab_windows="10"),
     "srv-2016": server(lab_windows="2016"),
     "filtre": server(lab_elevated=False),
+    "bizarre": server(
+        lab_environment={"Path": rf"{OTHERS};C:\Windows\system32;C:\Windows", "TEMP": ODD},
+        lab_files={
+            **FILES,
+            ODD: {},
+            OTHERS: dict.fromkeys(("find.exe", "tar.exe", "whoami.exe", "curl.exe"), "x"),
+        },
+    ),
+    "sans-temp": server(lab_environment={"TEMP": r"C:\n'existe\pas"}),
 }
 
 
@@ -160,7 +173,12 @@ def test_each_server_gets_its_own_verdict_and_the_others_go_on(good: Place) -> N
         "poste": "blocked",
         "srv-2016": "ready",
         "filtre": "blocked",
+        "bizarre": "ready",
+        "sans-temp": "blocked",
     }, played.output
+    assert good.findings("bizarre") == good.findings("bon")
+    assert good.findings("sans-temp") == {"answer": "blocks"}
+    assert "See that %TEMP% of the WinRM user can be written to" in played.text
     assert good.findings("bon") == {"repository_unproved": "informs"}
     assert good.findings("vieux")["windows_unsupported"] == "blocks"
     assert good.findings("poste")["windows_unsupported"] == "blocks"

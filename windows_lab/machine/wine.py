@@ -12,6 +12,7 @@ Settings (inventory variables of the host; all have defaults):
     lab_network_drives  letters to shares: what a user of the host has mapped; no session sees them
     lab_defender  Microsoft Defender's registry: absent (default), on, or a folder that it excludes
     lab_elevated  whether the login is a full administrator (default true)
+    lab_environment  variables of every session, by Windows' own name for each: another Path, another TEMP
 """
 
 from __future__ import annotations
@@ -260,6 +261,7 @@ class WineMachine:
             "USERNAME": f"{self.computer}$" if user == "SYSTEM" else user,
             "USERPROFILE": profile,
             "windir": r"C:\Windows",
+            **{name: str(value) for name, value in (self.settings.get("lab_environment") or {}).items()},
         }
 
     # -- inside -----------------------------------------------------------------------------------------

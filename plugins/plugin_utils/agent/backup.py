@@ -28,6 +28,7 @@ _MEANINGS = {
     130: "interrupted",
     250: "failed: the agent's folder is not whole",
     251: "not run: another backup was running",
+    252: "failed: restic.exe is gone; exclude the agent's folder if an antivirus took it, and deploy again",
     253: "failed: it took longer than prosecours_agent_time_limit_hours, and was ended",
 }
 

@@ -35,6 +35,7 @@ _EXITS = {
     12: "mot de passe refusé",
     250: "agent incomplet",
     251: "déjà en cours",
+    252: "échouée : restic.exe a disparu (antivirus ?)",
     253: "arrêtée : durée maximale dépassée",
 }
 """Exit code of the agent's last run -> what it was (docs/agent.md)."""

@@ -1,9 +1,9 @@
 @echo off
 rem The daily backup, run by the scheduled task as SYSTEM. Its exit code is restic's:
 rem 0 complete, 3 incomplete, 1 failed, 11 locked, 12 wrong password; 251 when another run holds the lock,
-rem 253 when the run was ended after $minutes minutes.
+rem 252 when there is no program to run, 253 when the run was ended after $minutes minutes.
 rem A program that crashed has a negative code, for which "if errorlevel 1" is false: codes are compared by value.
-rem findstr misses lines when several literals of different lengths are searched with regard to case (SS64): /i.
+rem findstr misses lines when several literals of different lengths are searched with regard to case: /i.
 setlocal EnableExtensions DisableDelayedExpansion
 rem What a server has before System32 (the find and tar of Git, say) is not meant here.
 set "PATH=%SystemRoot%\System32;%SystemRoot%"
@@ -57,6 +57,12 @@ set "SHADOW=$shadow"
 
 :attempt
 set /a ATTEMPT+=1
+rem An antivirus takes a program away after its delivery, too.
+if not exist $running (
+  >>"%LOG%" echo There is no $program, or Windows lets nobody copy it: an antivirus may have taken it away.
+  set CODE=252
+  goto finish
+)
 cmd /d /c restic.cmd backup $options %SHADOW% >>"%LOG%" 2>&1
 set CODE=%ERRORLEVEL%
 if not exist %RUN% set CODE=253
