@@ -6,8 +6,10 @@ python data.py remove   takes them away again, and the agent with them: a server
 
 from __future__ import annotations
 
+import os
 import sys
 
+import requests
 from verifier import AGENT, TASK, Server, resolved_inventory
 
 OFFICE = r"D:\Bureautique\Élevage & Cultures (2026)"
@@ -26,6 +28,9 @@ FILES = {
     r"D:\isaeditiers": ["non coché.txt"],
 }
 
+RESTORES = r"D:\Restauration"
+"""What restores make beside the data."""
+
 BEGINS = {"bak": "TAPE", "pdf": "%PDF-1.7"}
 """What a file is by its ending it is by its first bytes too, as far as echo can write those."""
 
@@ -33,7 +38,15 @@ BEGINS = {"bak": "TAPE", "pdf": "%PDF-1.7"}
 def main(arguments: list[str]) -> int:
     """A second run does the same once more."""
     server = Server(*next(iter(resolved_inventory().items())))
-    return remove(server) if arguments == ["remove"] else write(server)
+    if arguments != ["remove"]:
+        return write(server)
+    try:
+        return remove(server)
+    except requests.RequestException as error:
+        forget = f"remove {os.environ['PROSECOURS_SERVERS']}"
+        sys.exit(
+            f"{server.name} does not answer ({error}): destroy again when it does, or {forget} if it is gone."
+        )
 
 
 def remove(server: Server) -> int:
@@ -44,7 +57,7 @@ def remove(server: Server) -> int:
         f'schtasks /delete /tn "{TASK}" /f',
     )
     server.run("&".join(f"({line})>nul 2>nul" for line in ended))
-    tops = {"\\".join(folder.split("\\")[:2]) for folder in FILES}
+    tops = {"\\".join(folder.split("\\")[:2]) for folder in (*FILES, RESTORES)}
     left = []
     # From the top down each folder of the long path gets a short name: then rmdir reaches all of it.
     above = [OFFICE + "\\a" * level for level in range(DEPTH)]

@@ -10,24 +10,20 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
-import yaml
+import restoring
 from pypdf import PdfReader
 from restore_data import BIG, OFFICE, SIZES, drive
+from restoring import PLAIN, TODAY, changed, command, play
 from verifier import Server
 
 SERVER, OTHER = "chenes-srv", "chenes-sql"
 TASK = r"\ProSecours\Restauration"
-TODAY = f"{datetime.now(ZoneInfo('Europe/Paris')):%Y-%m-%d}"
 PERIMETER = [name for name in SIZES if not name.startswith(("Privé", "isagiwf/C"))]
 Tree = dict[str, tuple[str, int]]
-# molecule asks for colours, also where nobody sees them.
-PLAIN = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
 
 
 def tree(folder: Path) -> Tree:
@@ -50,45 +46,8 @@ def original() -> Tree:
 
 
 def request(name: str, **wanted: Any) -> Path:
-    """A request file of today."""
-    file = Path(os.environ["PROSECOURS_LAB"]) / f"{name}.yml"
-    content = {
-        "client": "gaec_des_chenes",
-        "requester": "helene.chateau@chenes.example.com",
-        "mail_date": TODAY,
-        "main_backup_failed": True,
-        "server": SERVER,
-        "date": TODAY,
-        **wanted,
-    }
-    file.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
-    return file
-
-
-def command(file: Path, *arguments: str) -> list[str]:
-    inventory = os.environ["PROSECOURS_INVENTORY"]
-    settings = ["-e", f"prosecours_restore_request={file}", "-e", "prosecours_restore_poll=1"]
-    return ["ansible-playbook", "-i", inventory, "playbooks/restore.yml", *settings, *arguments]
-
-
-def play(file: Path, *arguments: str) -> str:
-    """A run that has to succeed; what it printed, on one line."""
-    done = subprocess.run(
-        command(file, *arguments),
-        cwd=os.environ["MOLECULE_PROJECT_DIRECTORY"],
-        env=PLAIN,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return re.sub(r"\s+", " ", done.stdout)
-
-
-def changed(output: str, host: str) -> int:
-    found = re.search(rf"{host} : ok=\d+ changed=(\d+)", output)
-    assert found, output
-    return int(found[1])
+    """A request file of today, for the first server."""
+    return restoring.request(name, "gaec_des_chenes", SERVER, "helene.chateau@chenes.example.com", **wanted)
 
 
 def fresh(host: str) -> list[Path]:

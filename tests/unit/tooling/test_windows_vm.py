@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -106,12 +107,27 @@ def test_what_windows_is_to_run_is_powershell() -> None:
 
 
 @pytest.mark.parametrize(
-    ("holds", "shell"), [("New-LocalUser", "powershell"), ("rest-server", "wsl-bash {0}")]
+    ("holds", "shell"), [("New-LocalUser", "powershell"), ("molecule test", "wsl-bash {0}")]
 )
 def test_each_step_has_the_shell_that_it_needs(holds: str, shell: str) -> None:
     found = [step for step in _steps() if holds in step.get("run", "")]
     assert found
     assert {step["shell"] for step in found} == {shell}
+
+
+def test_the_recorder_asks_first_and_the_scenario_is_told_all_that_the_page_names() -> None:
+    runs = [step.get("run", "") for step in _steps()]
+    [records] = [number for number, run in enumerate(runs) if "tools.record" in run]
+    [plays] = [number for number, run in enumerate(runs) if "molecule test" in run]
+    assert records < plays
+    page = (
+        (CHECKOUT / "docs" / "molecule.md")
+        .read_text("utf-8")
+        .split("| variable | meaning |")[1]
+        .split("\n\n")[0]
+    )
+    named = set(re.findall(r"PROSECOURS_\w+", page)) - {"PROSECOURS_WINDOWS_PORT"}  # the usual one
+    assert {word.strip() for word in _steps()[plays]["env"]["WSLENV"].split(":")} == named | {"SCENARIO"}
 
 
 def test_what_a_step_starts_it_ends() -> None:
