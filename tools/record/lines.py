@@ -182,6 +182,11 @@ TABLE = (
     Line("findstr/counted", f'type {_TEXT}|find /c "VSS"', "findstr"),
     Line("bytes/tar", f'cd /d "{FOLDER}"&&tar -xzf -', "stdin", LOGIN, stdin=_archive()),
     Line("bytes/hash", f'certutil -hashfile "{_at("all.bin")}" SHA256', "stdin"),
+    Line(
+        "bytes/hash-empty",
+        f'cd /d "{FOLDER}"&type nul>empty.txt&certutil -hashfile empty.txt SHA256',
+        "empty-hash",
+    ),
     Line("bytes/closed", "exit 3", "closed-pipe", LOGIN, stdin=ALL_BYTES * 20),
     Line("bytes/type", f'type "{_at("all.bin")}"', "type"),
     Line("bytes/type-utf16", f'type "{_at("bom.txt")}"', "type"),

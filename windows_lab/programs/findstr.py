@@ -37,7 +37,7 @@ def findstr(call: Call) -> int:
         call.not_modelled("search strings beyond ASCII (findstr and code pages)")
     literal = "r" not in flags and ("l" in flags or said)
     if not flags & {"i", "r"} and len({len(string) for string in strings}) > 1:
-        # Windows gives wrong answers there, and which ones is known of examples only (SS64, FINDSTR).
+        # Windows gives wrong answers there; which ones is known of examples only (Stack Overflow 8844868).
         call.not_modelled("several literals of different lengths with regard to case: Windows misses lines")
     pattern = re.compile(
         b"|".join(_pattern(string, literal, flags) for string in strings), re.I if "i" in flags else 0
