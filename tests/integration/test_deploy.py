@@ -8,7 +8,9 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,26 @@ def test_delivery_that_goes_wrong_loses_nothing(bare: Site, fault: dict[str, obj
     assert "Traceback" not in failed.output
     assert bare.run(f'if exist "{AGENT}\\restic.exe" (exit 1)')[0] == 0, "a damaged binary was put in place"
     bare.control.ask("clear", host=bare.host)
+    deployed(bare)
+
+
+def test_a_program_that_an_antivirus_takes_away_is_said_and_brought_again(bare: Site) -> None:
+    """It arrives intact and runs, and goes as soon as it is in its place."""
+    program = bare.state / "hosts" / bare.host / "wine/drive_c/Program Files/ProSecours/restic.exe"
+    deployed_once = threading.Event()
+
+    def quarantine() -> None:
+        while not deployed_once.wait(0.01):
+            program.unlink(missing_ok=True)
+
+    with ThreadPoolExecutor(1) as antivirus:
+        antivirus.submit(quarantine)
+        failed = bare.play("deploy")
+        deployed_once.set()
+    assert failed.code != 0, failed.output
+    assert "the host is still not as it should be (restic.exe" in failed.text, failed.output
+    assert "an antivirus" in failed.text
+    assert "Traceback" not in failed.output
     deployed(bare)
 
 

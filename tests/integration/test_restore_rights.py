@@ -1,16 +1,20 @@
-"""What a restore in place leaves of the rights of the folders above: a restic that sets them, as restic does
-on Windows, and the lab's cmd.exe and icacls."""
+"""What a restore in place leaves of what was there: the rights of the folders above, by a restic that sets
+them as restic does on Windows, and live files when robocopy crashes. cmd.exe, icacls and the scheduler are
+the lab's own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils.restore import apply as restore_apply
-from ansible_collections.prosecours.backup.plugins.plugin_utils.restore.plan import Item, Run
+from ansible_collections.prosecours.backup.plugins.plugin_utils.restore.plan import Item, Keep, Plan, Run
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows import delivery
 from lab.wine_host import run
 from unit.restore.test_run import IN_PLACE, REQUEST
@@ -22,6 +26,7 @@ pytestmark = pytest.mark.lab
 FOLDER = "C:\\Agent"
 ABOVE = "D:\\Élevage & co"
 ITEM = f"{ABOVE}\\2026!\\a"
+Start = Callable[[Plan, str], tuple[Path, int]]
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +45,13 @@ def rights(host: WindowsServer, folder: str) -> str:
     return answer.out.decode("utf-16-le")
 
 
-def test_the_folders_above_keep_their_rights(host: WindowsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def started(host: WindowsServer, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Runs a plan with a restic of these lines, as the task; the folder of the restore and its exit code."""
+    state = host.drives.find(f"{FOLDER}\\restore\\{REQUEST.id}")
+    shutil.rmtree(state, ignore_errors=True)
     sent: dict[str, bytes] = {}
     monkeypatch.setattr(delivery, "send", lambda _session, _folder, files, _tar: sent.update(files) or True)
-    plan = replace(IN_PLACE, items=(Item(ITEM, 1, 4, 4, 0),), keep=())
 
     class Session:
         host = "srv"
@@ -51,29 +59,55 @@ def test_the_folders_above_keep_their_rights(host: WindowsServer, monkeypatch: p
         def run(self, line: str, **_: Any) -> Any:
             return type("Output", (), {"exit_code": 0})
 
-    seen = type("Seen", (), {"tar": True})
-    restore_apply.start(
-        Session(),  # type: ignore[arg-type]
-        replace(REQUEST, in_place=True),
-        FOLDER,
-        plan,
-        [Run("", "D:\\", ())],
-        seen,  # type: ignore[arg-type]
-    )
-    state = host.drives.find(f"{FOLDER}\\restore\\{REQUEST.id}")
-    state.mkdir(parents=True)
-    (state / "restore.cmd").write_bytes(sent["restore.cmd"])
+    def start(plan: Plan, restic: str) -> tuple[Path, int]:
+        seen = type("Seen", (), {"tar": True})
+        request, runs = replace(REQUEST, in_place=True), [Run("", "D:\\", ())]
+        restore_apply.start(Session(), request, FOLDER, plan, runs, seen)  # type: ignore[arg-type]
+        state.mkdir(parents=True, exist_ok=True)
+        (state / "restore.cmd").write_bytes(sent["restore.cmd"])
+        (host.drives.find(FOLDER) / "restic.cmd").write_bytes(restic.encode("ascii"))
+        host.drives.find("D:\\t.xml").write_bytes(sent["task.xml"])
+        assert run(host, "schtasks /create /tn \\ProSecours\\R /xml D:\\t.xml /f").code == 0
+        assert run(host, "schtasks /run /tn \\ProSecours\\R").code == 0
+        host.scheduler.wait()
+        return state, json.loads((state / "status.json").read_text("ascii"))["exit_code"]
+
+    return start
+
+
+def test_the_folders_above_keep_their_rights(host: WindowsServer, started: Start) -> None:
+    plan = replace(IN_PLACE, items=(Item(ITEM, 1, 4, 4, 0),), keep=())
     # The folders' names go by arguments, so that this file need not know their code page.
     spoil = "@icacls D:\\*vage* /grant *S-1-1-0:(OI)(CI)F /q\r\n@icacls D:\\*vage* /remove *S-1-5-18 /q\r\n"
-    (host.drives.find(FOLDER) / "restic.cmd").write_bytes(spoil.encode("ascii"))
     run(host, f'icacls "{ABOVE}" /inheritance:r /grant:r *S-1-5-18:(OI)(CI)F *S-1-5-32-544:(OI)(CI)F')
     before = [rights(host, folder) for folder in (ABOVE, f"{ABOVE}\\2026!", ITEM)]
-    host.drives.find("D:\\t.xml").write_bytes(sent["task.xml"])
-    assert run(host, "schtasks /create /tn \\ProSecours\\R /xml D:\\t.xml /f").code == 0
-    assert run(host, "schtasks /run /tn \\ProSecours\\R").code == 0
-    host.scheduler.wait()
-    assert host.scheduler.status()[0]["last_result"] == 0, list(Path(state).iterdir())
+    state, code = started(plan, spoil)
+    assert code == 0, list(state.iterdir())
     assert (state / "above.log").exists()
     assert [rights(host, folder) for folder in (ABOVE, f"{ABOVE}\\2026!", ITEM)] == before
     run(host, f"{FOLDER}\\restic.cmd")
     assert rights(host, ABOVE) != before[0], "restic has not touched them at all"
+
+
+def test_a_robocopy_that_crashes_has_kept_nothing_and_the_next_run_keeps_it_in_sight(
+    host: WindowsServer, started: Start, tmp_path: Path
+) -> None:
+    """Its exit code, 0xC0000005, is negative for cmd. A file of a drive's root: its copy would be hidden."""
+    live, copies = host.drives.find("D:\\seul.txt"), "D:\\Restauration\\avant\\D"
+    live.write_text("live", encoding="ascii")
+    keep = Keep("D:\\.", copies, "seul.txt", "/LEV:1", 4)
+    plan = replace(IN_PLACE, items=(Item("D:\\seul.txt", 1, 4, 4, 0),), keep=(keep,))
+    restic = "@echo restored>D:\\seul.txt\r\n"
+    robocopy = host.prefix / "drive_c/windows/system32/robocopy.exe"
+    whole = robocopy.rename(tmp_path / "robocopy.exe")
+    source = Path(__file__).with_name("crash.c")
+    try:
+        subprocess.run(["x86_64-w64-mingw32-gcc", "-o", str(robocopy), str(source)], check=True)
+        assert started(plan, restic)[1] == 252
+        assert live.read_text("ascii") == "live", "it was overwritten, and no copy is kept"
+    finally:
+        robocopy.unlink(missing_ok=True)
+        whole.rename(robocopy)
+    assert started(plan, restic)[1] == 0
+    assert live.read_text("ascii").strip() == "restored"
+    assert run(host, f"dir /b {copies[:-2]}&type {copies}\\seul.txt").text == "D\r\nlive"
