@@ -32,6 +32,8 @@ if str(COLLECTIONS) not in sys.path:
 # Tests start ansible-playbook, molecule and others: those of the Python that runs the tests.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 os.environ["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
+# Tests count tasks by Ansible's own output; what a technician reads is for integration/test_lines.py.
+os.environ["ANSIBLE_STDOUT_CALLBACK"] = "ansible.builtin.default"
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 # What tests do is no intervention: never into the journal of whoever runs them.
 os.environ["PROSECOURS_JOURNAL"] = str(CHECKOUT / "build" / f"tests-journal-{WORKER}.jsonl")

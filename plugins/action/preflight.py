@@ -9,6 +9,7 @@ from ..plugin_utils.ansible_adapter import CoreAction, Variables
 from ..plugin_utils.contract.model import HostContract
 from ..plugin_utils.errors import ProSecoursError
 from ..plugin_utils.preflight import run as preflight
+from ..plugin_utils.preflight.checks import BLOCKS, WARNS
 from ..plugin_utils.windows.winrm import WinRMSession
 
 _COLOURS = {"blocked": "red", "warned": "yellow", "ready": None}
@@ -25,7 +26,13 @@ class ActionModule(CoreAction):
             report = preflight.inspect(session, contract, look, arguments["timeout"])
         except ProSecoursError as error:
             report = preflight.unreached(contract, error, datetime.now(UTC))
-        self.show(report.table(), color=_COLOURS[report.verdict])
+        if arguments["quiet"] and not self._display.verbosity:
+            for said in report.said(WARNS):
+                self.show(f"{contract.host}: {said}", color=_COLOURS["warned"])
+            refusal = " ".join(report.said(BLOCKS))
+        else:
+            self.show(report.table(), color=_COLOURS[report.verdict])
+            refusal = report.refusal
         target = preflight.write(report, arguments["report_directory"])
         # The report itself stays in its file: Ansible would print all of it again for a server that fails.
         result = {
@@ -35,4 +42,4 @@ class ActionModule(CoreAction):
             "first_backup_hours": report.first_backup_hours,
             "path": str(target),
         }
-        return {**result, "failed": True, "msg": report.refusal} if report.refusal else result
+        return {**result, "failed": True, "msg": refusal} if refusal else result

@@ -60,6 +60,12 @@ options:
     description: Seconds that each command may take; listing a perimeter of a million files takes minutes.
     type: int
     default: 900
+  quiet:
+    description: >-
+      Print no table, but only what warns; what blocks is in the message of the failed task. With C(-v) the
+      table is printed all the same.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full

@@ -334,6 +334,7 @@ def _play(playbook: Path, limit: str, *arguments: str, **environment: str) -> st
         env={
             **os.environ,
             "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
             "ANSIBLE_ACTION_PLUGINS": str(NOTHING.parent),
             "ANSIBLE_FORKS": "20",
             **environment,

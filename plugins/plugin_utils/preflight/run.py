@@ -59,6 +59,10 @@ class Report:
         blocking = [as_sentence(finding.sentence) for finding in self.findings if finding.severity == BLOCKS]
         return " ".join([*blocking, "The table above says what to do."]) if blocking else ""
 
+    def said(self, severity: str) -> list[str]:
+        """What each finding of a severity says, and what to do about it."""
+        return [_said(finding) for finding in self.findings if finding.severity == severity]
+
     @property
     def first_backup_hours(self) -> float | None:
         """How long the first backup is estimated to take; None when it is made, or the rate unknown."""
@@ -77,9 +81,7 @@ class Report:
             mark = marks[row.finding.severity] if row.finding else "ok"
             lines.append(printable(f"  {mark:<4}  {row.label:<{width}}  {row.found}"))
         for finding in self.findings:
-            mark = marks[finding.severity]
-            said = f"{as_sentence(finding.sentence)} {as_sentence(finding.remedy)}"
-            lines.append(printable(f"  {mark} ({finding.clause}): {said}"))
+            lines.append(printable(f"  {marks[finding.severity]} ({finding.clause}): {_said(finding)}"))
         return "\n".join(lines)
 
     def data(self) -> dict[str, Any]:
@@ -93,6 +95,10 @@ class Report:
             "findings": [finding._asdict() for finding in self.findings],
             "facts": _facts(self.case) if self.case else None,
         }
+
+
+def _said(finding: Finding) -> str:
+    return f"{as_sentence(finding.sentence)} {as_sentence(finding.remedy)}"
 
 
 def _facts(case: Case) -> dict[str, Any]:

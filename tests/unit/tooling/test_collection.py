@@ -221,14 +221,23 @@ def _flat(specification: Any, before: str = "") -> Iterator[tuple[str, Any]]:
         yield from _flat(option.get("options", {}), f"{before}{name}.")
 
 
-def test_the_journal_has_its_page() -> None:
+@pytest.mark.parametrize(
+    ("kind", "plugin", "option", "variable"),
+    [
+        ("callback", "journal", "journal", "PROSECOURS_JOURNAL"),
+        ("callback", "lines", "display_failed_stderr", "ANSIBLE_DISPLAY_FAILED_STDERR"),
+        ("inventory", "clients", "yaml_extensions", "ANSIBLE_YAML_FILENAME_EXT"),
+    ],
+)
+def test_a_plugin_that_is_no_action_has_its_page(kind: str, plugin: str, option: str, variable: str) -> None:
     """Its settings are Ansible's own: documentation is where Ansible reads them."""
+    name = f"prosecours.backup.{plugin}"
     shown = subprocess.run(
-        ["ansible-doc", "--json", "-t", "callback", "prosecours.backup.journal"],
+        ["ansible-doc", "--json", "-t", kind, name],
         cwd=CHECKOUT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    options = json.loads(shown.stdout)["prosecours.backup.journal"]["doc"]["options"]
-    assert options["journal"]["env"] == [{"name": "PROSECOURS_JOURNAL"}]
+    options = json.loads(shown.stdout)[name]["doc"]["options"]
+    assert options[option]["env"][0]["name"] == variable
 
 
 def test_every_module_page_has_its_action() -> None:
