@@ -15,7 +15,7 @@ class ActionModule(CoreAction):
     def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         request = agent.request_from(arguments)
         session = WinRMSession(self._connection, str(variables["inventory_hostname"]))
-        result = agent.deploy(session, request, check=self._task.check_mode)
+        result = agent.deploy(session, request, check=self._task.check_mode, say=self.show)
         for sentence in result["changes"]:
             self.show(f"{session.host}: {sentence}", color="yellow")
         return result

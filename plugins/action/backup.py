@@ -15,7 +15,7 @@ class ActionModule(CoreAction):
     def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         session = WinRMSession(self._connection, str(variables["inventory_hostname"]))
         result = agent_backup.back_up(
-            session, arguments["folder"].rstrip("\\"), arguments["timeout"], check=self._task.check_mode
+            session, arguments["folder"].rstrip("\\"), arguments["timeout"], self._task.check_mode, self.show
         )
         code = (result["status"] or {}).get("exit_code", 0)
         if self._task.check_mode or code in (0, 3):

@@ -10,7 +10,7 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..windows import probe, sddl
@@ -19,21 +19,28 @@ from ..windows.command_line import argument, path
 from ..windows.delivery import pack, read, sha256
 from ..windows.sddl import ADMINISTRATORS, SYSTEM
 from ..windows.session import Output, Session, SessionError, TimedOut
+from ..wording import show_seconds, show_size
 from .desired import BINARY, LOCK, REPOSITORY_ID, STAGING, TASK, TEXTS, Desired, Request, secret_bytes
 from .facts import Facts
 from .plan import Change
 from .refusals import AgentError, refusal, why
 
 _POLL = 5.0  # seconds between two looks at a lock
+_TELL = 10.0  # seconds between two words on how far a delivery is
 _SLOWEST = 8_000  # bytes a second that a link must carry for a delivery to be in time (64 kbit/s)
 _OPEN_TIMEOUT = 60.0  # restic itself would try to reach a repository for 15 minutes
 
 
 def apply(
-    session: Session, request: Request, desired: Desired, facts: Facts, changes: Collection[Change]
+    session: Session,
+    request: Request,
+    desired: Desired,
+    facts: Facts,
+    changes: Collection[Change],
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Make the host what it is to be. Raises SessionError or AgentError; then nothing in place has been
-    overwritten, unless the message says so."""
+    """Make the host what it is to be; `say` is told how far a delivery is. Raises SessionError or AgentError;
+    then nothing in place has been overwritten, unless the message says so."""
     kinds = {change.kind for change in changes}
     staging = f"{desired.folder}\\{STAGING}-{secrets.token_hex(4)}"
     if kinds & {"folder", "rights"}:
@@ -47,7 +54,7 @@ def apply(
             _wait_until_free(session, request, desired, deadline)
         staged = _staged_files(desired, files, task="task" in kinds)
         try:
-            _deliver(session, desired, facts, staging, staged)
+            _deliver(session, desired, facts, staging, staged, say)
             if "repository" in kinds:
                 _open_repository(session, request, facts, staging, bring_binary=BINARY not in staged)
             if files:
@@ -160,7 +167,12 @@ def _swap_script(moves: Collection[str], deletions: Collection[str]) -> bytes:
 
 
 def _deliver(
-    session: Session, desired: Desired, facts: Facts, staging: str, files: Mapping[str, bytes | Path]
+    session: Session,
+    desired: Desired,
+    facts: Facts,
+    staging: str,
+    files: Mapping[str, bytes | Path],
+    say: Callable[[str], None],
 ) -> None:
     """Everything into a new staging folder, then the hashes of what arrived."""
     make = f"mkdir {path(staging)}"
@@ -171,7 +183,9 @@ def _deliver(
         with tempfile.TemporaryFile() as archive:
             size = pack(files, archive)
             output = session.run(
-                f"{make}&&cd /d {path(staging)}&&tar -xzf -", read(archive), timeout=120 + size / _SLOWEST
+                f"{make}&&cd /d {path(staging)}&&tar -xzf -",
+                followed(read(archive), size, lambda words: say(f"{session.host}: {words}")),
+                timeout=120 + size / _SLOWEST,
             )
         if output.exit_code:
             raise AgentError(
@@ -196,6 +210,20 @@ def _deliver(
             "files arrive altered on the host: their SHA-256 differs, or restic.exe does not run",
             "See whether an antivirus or a proxy changes them, and exclude the agent's folder",
         )
+
+
+def followed(blocks: Iterable[bytes], size: int, say: Callable[[str], None]) -> Iterator[bytes]:
+    """The same blocks; from time to time, how many of `size` bytes have left, and how long the rest takes."""
+    begin = told = time.monotonic()
+    done = 0
+    for block in blocks:
+        yield block
+        done += len(block)
+        now = time.monotonic()
+        if now - told >= _TELL and done < size:
+            left = (size - done) * (now - begin) / done
+            say(f"{show_size(done)} of {show_size(size)} delivered, {show_seconds(left)} left")
+            told = now
 
 
 def _arrived(session: Session, desired: Desired, staging: str, hashes: Mapping[str, str]) -> bool:

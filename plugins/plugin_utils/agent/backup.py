@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ..windows.command_line import argument
 from ..windows.session import Session
+from ..wording import show_seconds
 from .desired import TASK
 from .facts import Facts, Status, observe
 from .refusals import AgentError
 
 _POLL = 5.0
+_TELL = 60.0
 _START = 60.0  # seconds that the scheduler may take to start a task
 LOOK = {"exists", "free", "names", "type:status.json", "type:missing.txt"}
 """The few facts that change while a backup runs."""
@@ -43,8 +46,13 @@ def outcome(status: Status | None) -> str:
     return words + (", after the end of an older backup that hung" if status.get("freed") else "")
 
 
-def back_up(session: Session, folder: str, timeout: float, check: bool) -> dict[str, Any]:
-    """Start the scheduled task, or join a run that is under way, and wait `timeout` seconds for its end."""
+def back_up(
+    session: Session, folder: str, timeout: float, check: bool, say: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Start the scheduled task, or join a run that is under way, and wait `timeout` seconds for its end.
+
+    `say` is told each minute that it goes on: before its end no more of it is known.
+    """
     before = observe(session, folder)
     if not before.exists or not before.task_xml:
         problem = f"no agent is deployed in {folder}"
@@ -56,16 +64,24 @@ def back_up(session: Session, folder: str, timeout: float, check: bool) -> dict[
         if output.exit_code:
             problem = f"the task {TASK} could not be started (code {output.exit_code})"
             raise AgentError(session.host, problem, "Run playbooks/deploy.yml, which repairs a disabled task")
-    after = wait(session, folder, before, timeout)
+    after = wait(session, folder, before, timeout, say)
     return {"changed": not before.running, "status": after.status, "outcome": outcome(after.status)}
 
 
-def wait(session: Session, folder: str, before: Facts, timeout: float, task: str = TASK) -> Facts:
+def wait(
+    session: Session,
+    folder: str,
+    before: Facts,
+    timeout: float,
+    say: Callable[[str], None],
+    task: str = TASK,
+) -> Facts:
     """The facts once a backup has left a status other than the one before.
 
     Raises SessionError, AgentError.
     """
     begin = time.monotonic()
+    told = 0.0
     seen = before.running
     while True:
         facts = observe(session, folder, LOOK)
@@ -86,4 +102,7 @@ def wait(session: Session, folder: str, before: Facts, timeout: float, task: str
         if elapsed > timeout:
             problem = f"the backup has not ended after {timeout:.0f} s; it goes on"
             raise AgentError(session.host, problem, "Run this playbook again to go on waiting")
+        if facts.running and elapsed - told >= _TELL:
+            say(f"{session.host}: the backup is under way, waited for {show_seconds(elapsed)} so far")
+            told = elapsed
         time.sleep(_POLL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..contract.model import HostContract
@@ -43,13 +43,16 @@ def request_from(arguments: Mapping[str, Any]) -> Request:
     return request
 
 
-def deploy(session: Session, request: Request, check: bool) -> dict[str, Any]:
-    """Bring the agent of one host to its desired state; with `check`, only tell what that takes."""
+def deploy(
+    session: Session, request: Request, check: bool, say: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """Bring the agent of one host to its desired state; with `check`, only tell what that takes. `say` is
+    told how far a delivery is."""
     facts = observe(session, request.folder)
     wanted = desired(request, facts.shadow_copies)
     changes = plan(wanted, facts)
     if changes and not check:
-        apply(session, request, wanted, facts, changes)
+        apply(session, request, wanted, facts, changes, say)
         facts = observe(session, request.folder)
         # A staging folder that would not go harms nobody; a first backup has begun.
         remaining = [

@@ -206,6 +206,20 @@ def test_two_servers_that_initialise_at_once_both_open_it(tmp_path: Path) -> Non
     assert late.host.commands("swap.cmd")
 
 
+def test_how_far_a_delivery_is_and_how_long_the_rest_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block of a tenth every six seconds: each second one is told, the last is not."""
+    now = iter(range(0, 1000, 6))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(now)))
+    said: list[str] = []
+    sent = list(agent_apply.followed([b"x" * 1_000_000] * 10, 10_000_000, said.append))
+    assert (len(sent), len(said)) == (10, 4)
+    assert said[0] == "2.0 MB of 10.0 MB delivered, under a minute left"
+    slow: list[str] = []
+    now = iter(range(0, 10_000, 60))
+    list(agent_apply.followed([b"x" * 1_000_000] * 10, 10_000_000, slow.append))
+    assert slow[0] == "1.0 MB of 10.0 MB delivered, about 9 min left"
+
+
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
     full = Deployment(tmp_path, Facts(tar=True), ("tar -xzf", failed(1, "tar: Espace insuffisant")))
     with pytest.raises(AgentError, match=r"code 1: tar: Espace insuffisant.*Free 100 MB"):

@@ -29,7 +29,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
 
 
-def back_up(*states: Facts, check: bool = False, timeout: float = 600, rule: Any = None) -> tuple[Any, Host]:
+def back_up(
+    *states: Facts, check: bool = False, timeout: float = 600, rule: Any = None, said: list[str] | None = None
+) -> tuple[Any, Host]:
     """The result on a host that is in these states, the last one for ever."""
     left = list(states)
 
@@ -37,13 +39,24 @@ def back_up(*states: Facts, check: bool = False, timeout: float = 600, rule: Any
         return sections(answers_of(left.pop(0) if len(left) > 1 else left[0]))(line)
 
     host = Host(*([rule] if rule else []), (":exists&", answer))
-    return agent_backup.back_up(host, FOLDER, timeout, check), host
+    return agent_backup.back_up(
+        host, FOLDER, timeout, check, [].append if said is None else said.append
+    ), host
 
 
 def test_a_backup_is_started_and_waited_for() -> None:
     result, host = back_up(IDLE, IDLE, RUNNING, RUNNING, DONE)
     assert (result["changed"], result["outcome"], result["status"]) == (True, "complete", DONE.status)
     assert host.commands("schtasks /run") == ["schtasks /run /tn \\ProSecours\\Sauvegarde"]
+
+
+def test_each_minute_it_is_said_that_it_goes_on() -> None:
+    said: list[str] = []
+    back_up(*[RUNNING] * 15, DONE, said=said)
+    assert [line.rpartition(": ")[2] for line in said] == [
+        "the backup is under way, waited for about 1 min so far",
+        "the backup is under way, waited for about 2 min so far",
+    ]
 
 
 def test_a_running_backup_is_joined() -> None:
