@@ -40,7 +40,11 @@ from ..module_utils.maintenance.printable import printable_lines
 ACTIONS = "prosecours.backup."
 SENTENCES = ("ansible.builtin.assert", "ansible.builtin.fail")
 """Their message was written for people, as our own actions' are."""
+SAYS = "ansible.builtin.debug"
+"""A task that is there to say something."""
 CONTROLLER = "localhost"
+OK, FAILED = ("ok", constants.COLOR_OK), ("failed", constants.COLOR_ERROR)
+"""What a host's line says, and its colour."""
 SILENT = (
     "v2_playbook_on_include",
     "v2_playbook_on_no_hosts_remaining",
@@ -113,15 +117,14 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core publishes n
         if self._whole:
             super().v2_playbook_on_stats(stats)
             return
-        counts = {host: stats.summarize(host) for host in sorted(stats.processed)}
-        outcomes = {host: self._outcome(host, count) for host, count in counts.items()}
-        # What a run does here, it does for all servers. A line that adds nothing to a sentence is none.
-        if len(outcomes) > 1 or "failed" in dict(outcomes.values()):
-            outcomes.pop(CONTROLLER, None)
-        if len(outcomes) == 1 and "failed" in dict(outcomes.values()):
-            outcomes.clear()
-        width = max(map(len, outcomes), default=0)
-        for host, (words, color) in outcomes.items():
+        outcomes = {host: self._outcome(host, stats.summarize(host)) for host in sorted(stats.processed)}
+        # That the controller did its part is said by the lines of the servers, unless there are none.
+        if len(outcomes) > 1 and outcomes.get(CONTROLLER) in (OK, FAILED):
+            del outcomes[CONTROLLER]
+        # A single one that failed has had its sentence.
+        shown = {} if list(outcomes.values()) == [FAILED] else outcomes
+        width = max(map(len, shown), default=0)
+        for host, (words, color) in shown.items():
             self._display.display(f"{host:<{width}}  {words}", color=color)
 
     # -- one event --------------------------------------------------------------------------------------
@@ -131,9 +134,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core publishes n
         self._handle_warnings(result.result)
         if result.result.get("changed"):
             own = result.result.get("changes") if _ours(result.task) else None
-            host = str(result.host.get_name())
+            host = CONTROLLER if result.task.run_once else str(result.host.get_name())
             self._changes[host] = self._changes.get(host, 0) + (len(own) if isinstance(own, list) else 1)
-        if result.result.get("_ansible_verbose_always"):  # a task that is there to say something
+        if _action(result.task) == SAYS:
             said = result.result.get("msg")
             text = said if isinstance(said, str) else self._dump_results(result.result)
             self._display.display(_named(result, printable_lines(text)))
@@ -150,11 +153,11 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core publishes n
     def _outcome(self, host: str, count: Mapping[str, int]) -> tuple[str, str]:
         """The words of a host's line, and their colour."""
         if count["failures"] or count["unreachable"]:
-            return "failed", constants.COLOR_ERROR
+            return FAILED
         if number := self._changes.get(host, 0):
             things = f"{number} change" + "s" * (number > 1)
             return f"{things} to be made" if context.CLIARGS.get("check") else things, constants.COLOR_CHANGED
-        return "ok", constants.COLOR_OK
+        return OK
 
 
 def _with_v_only(event: str) -> Callable[..., None]:

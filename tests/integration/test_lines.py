@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from support.inventory import OVER_WINRM, client, write
 from support.playbook import CHECKOUT, Played, play
 
@@ -70,3 +71,37 @@ def test_a_contract_that_is_refused(tmp_path: Path) -> None:
     played = play(tmp_path, "check", environment=LINES)
     assert played.code == 2
     assert said(played, (str(tmp_path), "inventories/mine")) == printed("A contract that is refused")
+
+
+def test_what_others_tasks_say(tmp_path: Path) -> None:
+    """Tasks that say something, loops, a module that is not ours, and one whose output nobody may see."""
+    tasks = [
+        {
+            "name": "Say",
+            "ansible.builtin.debug": {"msg": "hello {{ item }}"},
+            "loop": [1, 2],
+            "when": "host == 'a'",
+        },
+        {"name": "Change", "ansible.builtin.command": "true", "loop": [1, 2], "when": "host == 'b'"},
+        {"name": "Let pass", "ansible.builtin.command": "false", "ignore_errors": True},
+        {
+            "name": "Break",
+            "ansible.builtin.command": "sh -c 'echo no room >&2; exit 3'",
+            "when": "host == 'a'",
+        },
+        {"name": "Hide", "ansible.builtin.command": "cat /a/secret", "no_log": True, "when": "host == 'c'"},
+    ]
+    own = {"host": "{{ inventory_hostname }}", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    plays = [{"hosts": "all", "gather_facts": False, "connection": "local", "vars": own, "tasks": tasks}]
+    (tmp_path / "others.yml").write_text(yaml.safe_dump(plays, sort_keys=False), "utf-8")
+    played = play("a,b,c,", tmp_path / "others.yml", environment=LINES)
+    assert played.code == 2
+    assert said(played).splitlines() == [
+        "a: hello 1",
+        "a: hello 2",
+        "a: Break: non-zero return code: no room",
+        "c: Hide: it failed; what it says is hidden, since it may hold a secret",
+        "a  failed",
+        "b  2 changes",
+        "c  failed",
+    ]

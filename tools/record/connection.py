@@ -10,7 +10,7 @@ from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.playbook.play_context import PlayContext
-from ansible.plugins.loader import connection_loader, init_plugin_loader
+from ansible.plugins.loader import connection_loader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 from ansible_collections.prosecours.backup.plugins.plugin_utils.errors import ProSecoursError
@@ -29,7 +29,6 @@ class Unknown(ProSecoursError):
 
 def variables(host: str, sources: Sequence[str]) -> dict[str, Any]:
     """The variables by which Ansible's winrm connection is set up, resolved: ansible_*. Raises Unknown."""
-    init_plugin_loader()
     try:
         loader = vaults_opened()
         inventory = InventoryManager(loader=loader, sources=list(sources) or constants.DEFAULT_HOST_LIST)
