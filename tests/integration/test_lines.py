@@ -89,7 +89,7 @@ def test_what_others_tasks_say(tmp_path: Path) -> None:
             "ansible.builtin.command": "sh -c 'echo no room >&2; exit 3'",
             "when": "host == 'a'",
         },
-        {"name": "Hide", "ansible.builtin.command": "cat /a/secret", "no_log": True, "when": "host == 'c'"},
+        {"name": "Hide", "ansible.builtin.command": "cat /secret", "no_log": True, "when": "host == 'c'"},
     ]
     own = {"host": "{{ inventory_hostname }}", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     plays = [{"hosts": "all", "gather_facts": False, "connection": "local", "vars": own, "tasks": tasks}]

@@ -79,6 +79,7 @@ class Server:
         """Raises SessionError. A shell of another code page is opened in the session's place."""
         session, connection, count = self._open.get(codepage) or self._connect(codepage)
         if count == _COMMANDS:
+            del self._open[codepage]  # first: nothing is sent through one whose end was interrupted
             connection.close()
             session, connection, count = self._connect(codepage)
         self._open[codepage] = session, connection, count + 1

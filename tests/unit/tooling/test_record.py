@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session import ConnectionLost, Output
 from recordings import replay
 
-from tools.record import lines, recording, run
+from tools.record import connection, lines, recording, run
 from tools.record.anonymous import EXCLUDED, MAPPED, VOLUME, Names
 
 PAGE = Path(__file__).parents[3] / "docs" / "windows-lab.md"
@@ -176,3 +176,28 @@ def test_a_server_that_is_gone_at_the_end_is_said_to_have_something_left() -> No
     gone = Server("rmdir", ConnectionLost("moulin-srv1", "the connection broke", "Try again"))
     with pytest.raises(run.RecorderError, match=r"may be left on the server.*Run the recorder again"):
         run.clean(gone)
+
+
+def test_a_login_whose_end_is_interrupted_is_not_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while one login takes the place of another: what removes everything needs one that works."""
+    opened = []
+
+    class Login:
+        def close(self) -> None:
+            raise KeyboardInterrupt
+
+        def run(self, line: str, *_: Any) -> str:
+            return line
+
+    def connect(server: connection.Server, codepage: int) -> Any:
+        opened.append(login := Login())
+        server._open[codepage] = login, login, 0  # type: ignore[assignment]
+        return server._open[codepage]
+
+    monkeypatch.setattr(connection.Server, "_connect", connect)
+    server = connection.Server("srv", {})
+    for _ in range(connection._COMMANDS):
+        server.run("a")
+    with pytest.raises(KeyboardInterrupt):
+        server.run("b")
+    assert (server.run("c"), len(opened)) == ("c", 2)
