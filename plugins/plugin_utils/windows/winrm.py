@@ -180,7 +180,12 @@ class WinRMSession:
             yield  # signals arrive elsewhere, and Python lets only the main thread say what they do
             return
         owner = os.getpid()
-        signals = (signal.SIGINT, signal.SIGTERM)
+        # One that is ignored stays so: a run in the background survives the Ctrl-C of what runs before it.
+        signals = [
+            number
+            for number in (signal.SIGINT, signal.SIGTERM)
+            if signal.getsignal(number) is not signal.SIG_IGN
+        ]
         before = {number: signal.getsignal(number) for number in signals}
 
         def end(number: int, frame: FrameType | None) -> None:

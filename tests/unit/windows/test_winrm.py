@@ -280,3 +280,21 @@ def test_a_signal_ends_what_runs_on_the_host_before_it_ends_us(
     assert [entry for entry in ended if not entry.startswith("run ")] == [*known, "close shell1 False"]
     assert handler is worker_dies, "the handlers that were there are there again"
     assert protocol.transport.session is None, "a connection that was cut in the middle was used again"
+
+
+def test_a_signal_that_is_ignored_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the background of a shell script: the run goes on, and so does its shell on the host."""
+    opened, protocol = begin()
+    send = protocol.send_command_input
+
+    def interrupted(*given: Any, **named: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return send(*given, **named)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    monkeypatch.setattr(protocol, "send_command_input", interrupted)
+    try:
+        opened.run("tar", stdin=[b"x"])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not [entry for entry in protocol.log if entry.startswith("close")]
