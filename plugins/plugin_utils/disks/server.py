@@ -132,7 +132,7 @@ def fill(
         f"{session.host}: the backup onto {place} goes on in the task {TASK}, with or without this connection"
     )
     try:
-        after = agent_backup.wait(session, state, replace(before, status=None), timeout, TASK)
+        after = agent_backup.wait(session, state, replace(before, status=None), timeout, say, TASK)
     except AgentError as error:
         if isinstance(error, SeedError):
             raise
