@@ -122,6 +122,17 @@ MUTANTS = (
         "integration/maintenance/test_repository.py"
         "::test_a_folder_of_the_perimeter_that_is_gone_is_a_loss",
     ),
+    *(
+        Mutant(
+            "have a loss pass for a directory that left", f"{M}/maintenance/{file}.py", old, new,
+            "integration/maintenance/test_repository.py"
+            "::test_a_directory_that_left_the_contract_is_no_loss_and_hides_none",
+        )
+        for file, old, new in (
+            ("repository", "left.less(lambda one: trees.holds(tree, one.stands, self.limit))", "left"),
+            ("perimeter", "({*self.paths, *self.left} - wanted)", "(wanted)"),
+        )
+    ),
     Mutant(
         "send a regular-looking version", f"{M}/maintenance/retention.py",
         "return snapshot.id not in rules.rejected and", "return",
@@ -279,7 +290,7 @@ MUTANTS = (
     ),
     Mutant(
         "close the client's repository", f"{M}/maintenance/repository.py",
-        "size = self.trees.size(snapshot.tree, self.limit)",
+        "size = trees.size(snapshot.tree, self.limit)",
         "size = (self.trees.size(snapshot.tree, self.limit)[0], sum(\n"
         "                int(json.loads(line).get('size', 0))\n"
         "                for line in self._run('ls', '--json', '--no-lock', snapshot.id)))",
@@ -313,8 +324,8 @@ MUTANTS = (
             "attacks/test_restore.py::test_a_crafted_folder_is_not_restored_to_another_server",
         )
         for old, new in (
-            ("if len({_same(name) for name in names}) != len(names):", "if False:"),
-            ("if len({_same(name) for name in names})", "if len({*names})"),
+            ("if len({same(name) for name in names}) != len(names):", "if False:"),
+            ("if len({same(name) for name in names})", "if len({*names})"),
             ("if encoded != sorted(encoded):", "if False:"),
             ('if name in ("", ".", "..") or IMPOSSIBLE.search(name):', "if IMPOSSIBLE.search(name):"),
             ('if name in ("", ".", "..") or IMPOSSIBLE.search(name):', 'if name in ("", ".", ".."):'),

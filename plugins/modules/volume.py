@@ -120,6 +120,9 @@ def main() -> None:
             {host: int(size) for host, size in given["measured"].items()},
             module.check_mode,
         )
+        if not module.check_mode:
+            for server, paths in order.perimeters.items():
+                State(Path(given["state"], server)).order(paths)
     except ProSecoursError as error:
         module.fail_json(msg=f"{client}: {error}")
     except OSError as error:

@@ -32,8 +32,9 @@ def main() -> int:
     def say(text: str) -> None:
         print(text, flush=True)
 
-    # A deploy may have raised the number since the settings were written here.
+    # A deploy may have raised the number, or changed a perimeter, since the settings were written here.
     for number, client in enumerate(clients):
+        client = clients[number] = replace(client, perimeters={})
         usage = State(Path(given["settings"]["state_folder"], client.client)).usage()
         if usage:
             clients[number] = replace(client, subscribed_gb=usage.subscribed_gb)

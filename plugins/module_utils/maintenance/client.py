@@ -20,6 +20,7 @@ from .checks import Checked, Damaged
 from .dumps import Folders, dumps
 from .errors import ProSecoursError
 from .model import Backup, Versions
+from .perimeter import Left
 from .proof import objections
 from .repository import Interrupted, Locked, Repository, RepositoryError, Unmeasurable
 from .retention import Action, Decision, Rules, Snapshot, counts, day_of, plan, removal_order
@@ -67,6 +68,8 @@ class Order:
     drill: drill.Size = field(default_factory=drill.Size)
     dumps: Mapping[str, int] = field(default_factory=dict)
     """Folder of dumps -> days that its newest file may be old."""
+    perimeter: tuple[str, ...] | None = None
+    """What the inventory says now that it backs up; None: as it was left here last."""
     effort: Effort = field(default_factory=Effort)
     release: tuple[str, ...] = ()
     """Ids, or beginnings of ids, of snapshots about which the caution is lifted."""
@@ -183,6 +186,8 @@ def _maintained(order: Order, repository: Repository, state: State, admission: A
     checked, held = _checked(order, repository, state, admission)
     state.keep_checked(checked)
     _refuse_damage(repository, checked)
+    if order.perimeter is not None:
+        state.order(order.perimeter)
     facts = gather(order, repository, state, datetime.now(UTC))
     state.keep_versions(facts.versions)
     planned = decide(facts)
@@ -325,15 +330,21 @@ def gather(order: Order, repository: Repository, state: State, now: datetime) ->
     snapshots = repository.snapshots()
     asked = _asked(order, snapshots, state, now)
     rules = judged(order.rules, {**state.judgements(), **asked})
-    # What was compared with a version that is now found forged is compared anew, while it is here.
-    here = {one.id for one in snapshots}
+    ordered = state.ordered() if order.perimeter is None else state.ordered().now(order.perimeter)
+    # What was compared with a version that is now found forged is compared anew, while it is here. So is what
+    # looked like a loss before it was known here that a directory has left the contract.
+    here, lost = {one.id for one in snapshots}, state.report().losses
     versions = {
         name: known
         for name, known in state.versions().items()
-        if name not in here or known.against.isdisjoint(rules.rejected)
+        if name not in here
+        or (
+            known.against.isdisjoint(rules.rejected)
+            and (name not in lost or name in rules.released or {*ordered.left} <= {*known.left})
+        )
     }
     mine = versions_of(snapshots, rules)
-    unmeasured = _measure_new(mine, versions, repository, order.effort)
+    unmeasured = _measure_new(mine, versions, repository, order.effort, Left(ordered))
     mine = [one for one in mine if one.id in versions]
     texts = losses(
         Compared(day_of(one.time).toordinal(), (known.measure, *known.others), known.days, known.daily)
@@ -354,39 +365,47 @@ def gather(order: Order, repository: Repository, state: State, now: datetime) ->
 
 
 def _measure_new(
-    mine: Sequence[Snapshot], versions: dict[str, Known], repository: Repository, effort: Effort
+    mine: Sequence[Snapshot],
+    versions: dict[str, Known],
+    repository: Repository,
+    effort: Effort,
+    left: Left,
 ) -> list[str]:
     """Put those that are not known yet into `versions`, the oldest first; the ids of those that are left."""
     end = time.monotonic() + effort.seconds
     older: list[Snapshot] = []
-    left: list[str] = []
+    undone: list[str] = []
     tried = 0
     for one in mine:
         if one.id not in versions:
             seconds = end - time.monotonic()
             if tried >= effort.versions or seconds <= 0:
-                left.append(one.id)
+                undone.append(one.id)
                 continue
             tried += 1
             try:
                 limited = replace(repository, limit=min(repository.limit, seconds * effort.share))
-                versions[one.id] = _measured(one, older, versions, limited)
+                versions[one.id] = _measured(one, older, versions, limited, left)
             except (Interrupted, Unmeasurable):
-                left.append(one.id)
+                undone.append(one.id)
                 continue
         older.append(one)
-    return left
+    return undone
 
 
 def _measured(
-    one: Snapshot, older: Sequence[Snapshot], versions: Mapping[str, Known], repository: Repository
+    one: Snapshot,
+    older: Sequence[Snapshot],
+    versions: Mapping[str, Known],
+    repository: Repository,
+    left: Left,
 ) -> Known:
     """Against the version before, the last of an earlier day, and the oldest that is kept: what is done in
     small steps, or several times in an evening, shows against one of them."""
     day = day_of(one.time)
     earlier = [other for other in older if day_of(other.time) < day]
     chosen = list(dict.fromkeys(other for group in (older[-1:], earlier[-1:], older[:1]) for other in group))
-    measures = repository.measure(one, [(other, versions[other.id].measure) for other in chosen])
+    measures = repository.measure(one, [(other, versions[other.id].measure) for other in chosen], left)
     return Known(
         one.host,
         one.time,
@@ -397,6 +416,7 @@ def _measured(
         tuple(day_of(other.time).toordinal() for other in chosen),
         chosen.index(earlier[-1]) if earlier else 0,
         tuple(sorted(one.paths)),
+        left.ordered.left,
     )
 
 

@@ -14,10 +14,9 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from .model import Dumps
-from .repository import in_tree
 from .retention import Snapshot
 from .sealed import Rubbish
-from .trees import Entry, Trees
+from .trees import Entry, Trees, in_tree
 
 AHEAD = timedelta(minutes=15)
 """The time of a file may be so much later than the arrival of its version; what claims more is no proof."""

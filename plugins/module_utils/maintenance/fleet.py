@@ -47,6 +47,9 @@ class Client:
     """Where they are that are not on the host: the fields of ClientBucket."""
     dumps: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Server -> its folders of dumps -> days that the newest file in one may be old."""
+    perimeters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Server -> its directories and patterns, as the inventory has them; of one that is not here nothing is
+    said."""
 
 
 @dataclass(frozen=True)
@@ -356,6 +359,7 @@ def order_of(client: Client, server: str, settings: Settings) -> Order:
         cycle_days=settings.check_cycle_days,
         drill=Size(settings.drill_files, settings.drill_megabytes * 10**6),
         dumps=client.dumps.get(server, {}),
+        perimeter=tuple(client.perimeters[server]) if server in client.perimeters else None,
         release=settings.release,
         release_by=settings.release_by,
         release_why=settings.release_why,

@@ -25,11 +25,12 @@ from typing import IO, Any
 from . import sealed, shape
 from .admission import Admission, Remembered
 from .errors import ProSecoursError
+from .perimeter import NOTHING, Left
 from .refusals import ON_HOST, meaning
 from .retention import Snapshot, Summary
 from .storage import As, Folder, NoRepository, Storage, Unusable
 from .sudden_loss import Measure
-from .trees import TooLong, Trees, unquoted
+from .trees import Size, Stands, TooLong, Trees, in_tree, unquoted
 from .view import shown
 
 MARK = re.compile(r"incomplete=([0-9a-f]{64})")
@@ -192,45 +193,58 @@ class Repository:
             )
         return tuple(result)
 
-    def measure(self, snapshot: Snapshot, older: Sequence[tuple[Snapshot, Measure]]) -> tuple[Measure, ...]:
+    def measure(
+        self, snapshot: Snapshot, older: Sequence[tuple[Snapshot, Measure]], left: Left = NOTHING
+    ) -> tuple[Measure, ...]:
         """Read from the trees of a version and of each of the older ones; of none, it is the first.
 
+        What has `left` the contract, and is not in the version any more, is not counted of the older ones.
         Takes as long as the trees are large. Raises Interrupted after `limit`, Unmeasurable for no tree.
         """
-        if self.trees is None:
+        if (trees := self.trees) is None:
             raise ValueError("the repository was not admitted")
         try:
-            size = self.trees.size(snapshot.tree, self.limit)
+            size = trees.size(snapshot.tree, self.limit)
+            if older:
+                tree = snapshot.tree
+                left = left.less(lambda one: trees.holds(tree, one.stands, self.limit))
+            before = {
+                one.id: trees.size_of_rest(one.tree, left.stands, self.limit)
+                if left
+                else Size(known.entries, known.bytes)
+                for one, known in older
+            }
         except TooLong:
             raise Interrupted(self.location, f"{snapshot.id[:8]} was not read in time", SEE_VERSION) from None
         except sealed.Rubbish as error:
             raise Unmeasurable(self.location, f"a folder of {snapshot.id[:8]} {error}", SEE_VERSION) from None
         if not older:
             return (Measure(*size),)
-        return tuple(self._difference(snapshot, *size, *one) for one in older)
+        return tuple(self._difference(snapshot, size, one, before[one.id], left) for one, _known in older)
 
     def _difference(
-        self, snapshot: Snapshot, entries: int, size: int, older: Snapshot, known: Measure
+        self, snapshot: Snapshot, size: Size, older: Snapshot, before: Size, left: Left
     ) -> Measure:
         folders = {in_tree(path): path for path in older.paths}
-        gone, totals, touched = [], {}, set()
+        gone, totals, touched, removed = [], {}, set(), 0
         for text in self._run("diff", "--json", "--no-lock", older.id, snapshot.id):
             line = json.loads(text)
             if line["message_type"] == "statistics":
                 totals = line
                 continue
-            if line.get("modifier") != "+":
-                touched.add(line["path"])
-            if line.get("modifier") == "-" and line["path"] in folders:
-                gone.append(folders[line["path"]])
+            if line.get("modifier") == "+" or (left and left.stands(line["path"]) is Stands.OUT):
+                continue
+            touched.add(line["path"])
+            if line.get("modifier") == "-":
+                removed += not line["path"].endswith("/")
+                if line["path"] in folders:
+                    gone.append(folders[line["path"]])
         return Measure(
-            entries,
-            size,
+            *size,
             older.id,
-            known.entries,
-            known.bytes,
+            *before,
             totals["changed_files"],
-            totals["removed"]["files"],
+            removed if left else totals["removed"]["files"],
             tuple(gone),
             # restic counts what describes folders too, which is more than the contents where files are small.
             min(totals["removed"]["bytes"], self._size_of(older, touched)),
@@ -521,10 +535,3 @@ def moment_of(text: str) -> datetime:
     except ValueError:
         return datetime.min.replace(tzinfo=UTC)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def in_tree(path: str) -> str:
-    r"""A path of a snapshot as restic's trees have it: D:\isagiwf\backup is the folder /D/isagiwf/backup/."""
-    if path[1:2] == ":":
-        path = f"/{path[0]}{path[2:]}".replace("\\", "/")
-    return path.rstrip("/") + "/"

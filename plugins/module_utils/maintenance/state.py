@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -21,6 +21,7 @@ from .checks import Checked
 from .errors import ProSecoursError
 from .files import write_whole
 from .model import Backup, LastReport
+from .perimeter import Ordered
 from .retention import Snapshot
 from .retired import Sighting
 from .shape import NotOfShape, read
@@ -78,6 +79,8 @@ class Known:
     """Which of the measures is against the last version of an earlier day."""
     paths: tuple[str, ...] = ()
     """The perimeter that it had."""
+    left: tuple[str, ...] = ()
+    """What had left the contract when it was measured."""
 
     def as_snapshot(self, name: str) -> Snapshot:
         return Snapshot(name, self.host, self.time, self.arrival, frozenset(self.paths), self.complete)
@@ -135,6 +138,7 @@ class State:
                 tuple(entry.get("days", ())),
                 entry.get("daily", 0),
                 tuple(entry.get("paths", ())),
+                tuple(entry.get("left", ())),
             )
             for name, entry in self._load("versions.json", {}).items()
         }
@@ -222,6 +226,19 @@ class State:
         self._store("retention.json", {"at": now.isoformat(timespec="seconds"), **report})
         with _writing(self.folder / "failure.json"):
             (self.folder / "failure.json").unlink(missing_ok=True)
+
+    def ordered(self) -> Ordered:
+        """The server's perimeter, as the inventory had it last."""
+        known = self._load("perimeter.json", {})
+        return Ordered(tuple(known.get("paths", ())), tuple(known.get("left", ())))
+
+    def order(self, paths: Iterable[str]) -> None:
+        """Remember the perimeter that the inventory has now. Raises Unwritable."""
+        before = self.ordered()
+        if (now := before.now(paths)) != before:
+            with _writing(self.folder):
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._store("perimeter.json", asdict(now))
 
     def sightings(self) -> dict[str, Sighting]:
         """Of servers that have left the inventory, by name."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from .admission import Admission
@@ -52,6 +53,15 @@ class Entry(NamedTuple):
     """Device and number of a file that has several names; None: it has one."""
     mtime: str
     """Of its last change. A text: a client may write any."""
+
+
+class Stands(Enum):
+    """How a path stands to a part of the folders of a version."""
+
+    IN = auto()
+    OUT = auto()
+    ABOVE = auto()
+    """Some of what lies below is in, some is out."""
 
 
 class Trees:
@@ -112,6 +122,49 @@ class Trees:
                     waiting += [one.subtree] if one.subtree else []
         return found
 
+    def size_of_rest(self, root: str, stands: Callable[[str], Stands], seconds: float) -> Size:
+        """Of a version without what `stands` out, by its path in the version. What several names share counts
+        with each folder that has one of them."""
+        entries = size = 0
+        end = time.monotonic() + seconds
+        for entry, subtree in self._rest(root, stands, end):
+            entries += 1
+            if subtree:
+                inner = self.size(subtree, end - time.monotonic())
+                entries, size = entries + inner.entries, size + inner.bytes
+            size += sum(self._lengths.get(part, 0) for part in entry.content)
+        return Size(entries, size)
+
+    def holds(self, root: str, stands: Callable[[str], Stands], seconds: float) -> bool:
+        """Whether there is anything in a version that `stands` out."""
+        end, waiting = time.monotonic() + seconds, [(root, "")]
+        while waiting:
+            tree, path = waiting.pop()
+            for one in self.entries(tree, end):
+                inner = f"{path}/{one.name}"
+                match stands(inner):
+                    case Stands.OUT if not one.subtree or self.entries(one.subtree, end):
+                        return True
+                    case Stands.ABOVE if one.subtree:
+                        waiting.append((one.subtree, inner))
+        return False
+
+    def _rest(
+        self, root: str, stands: Callable[[str], Stands], end: float
+    ) -> Iterator[tuple[Entry, str | None]]:
+        """What does not stand out, each with the folder in it that is to be counted whole."""
+        waiting = [(root, "")]
+        while waiting:
+            tree, path = waiting.pop()
+            for one in self.entries(tree, end):
+                inner = f"{path}/{one.name}"
+                where = stands(inner)
+                if where is Stands.ABOVE and one.subtree:
+                    waiting.append((one.subtree, inner))
+                    yield one, None
+                elif where is not Stands.OUT:
+                    yield one, one.subtree
+
     def objection(self, root: str, seconds: float, bare: Sequence[str] = ()) -> str | None:
         """Why nothing of a version is to be restored, as a phrase with the folder; None: nothing.
 
@@ -119,11 +172,11 @@ class Trees:
         one of `bare`: paths as restic has them, `/` for all.
         """
         end = time.monotonic() + seconds
-        closed = tuple(_same(path.rstrip("/")) for path in bare)
+        closed = tuple(same(path.rstrip("/")) for path in bare)
 
         def place(path: str) -> bool | str:
             """Whether it is in one of them; the path itself on the way to one: a folder stands in many."""
-            path = _same(path.rstrip("/"))
+            path = same(path.rstrip("/"))
             if any(f"{path}/".startswith(f"{one}/") for one in closed):
                 return True
             return path if any(one.startswith(f"{path}/") for one in closed) else False
@@ -169,7 +222,7 @@ def disorder(entries: Sequence[Entry]) -> str | None:
     """How a folder of a version is none that restic made on Windows: it sorts names, and has each once, in
     whatever case. Where a name comes twice a restore writes the second through the first."""
     names = [one.name for one in entries]
-    if len({_same(name) for name in names}) != len(names):
+    if len({same(name) for name in names}) != len(names):
         return "has a name twice: no restic made this folder"
     encoded = [name.encode("utf-8", "surrogatepass") for name in names]
     if encoded != sorted(encoded):
@@ -180,7 +233,14 @@ def disorder(entries: Sequence[Entry]) -> str | None:
     return None
 
 
-def _same(name: str) -> str:
+def in_tree(path: str) -> str:
+    r"""A path of a snapshot as restic's trees have it: D:\isagiwf\backup is the folder /D/isagiwf/backup/."""
+    if path[1:2] == ":":
+        path = f"/{path[0]}{path[2:]}".replace("\\", "/")
+    return path.rstrip("/") + "/"
+
+
+def same(name: str) -> str:
     """Equal for names that differ in case only, letter by letter: Straße is not Strasse to Windows."""
     lower = (letter.lower()[0] for letter in name)
     return "".join(letter.casefold() if len(letter.casefold()) == 1 else letter for letter in lower)

@@ -327,6 +327,7 @@ def _clients(hosts: Mapping[str, HostContract]) -> dict[str, ClientContract]:
     for host, own in hosts.items():
         others = clients[own.client.id].hosts if own.client.id in clients else ()
         before = clients[own.client.id].dumps if own.client.id in clients else {}
+        perimeters = clients[own.client.id].perimeters if own.client.id in clients else {}
         clients[own.client.id] = ClientContract(
             own.client.id,
             own.client.name,
@@ -339,6 +340,7 @@ def _clients(hosts: Mapping[str, HostContract]) -> dict[str, ClientContract]:
             own.contacts,
             (*others, host),
             {**before, host: own.dumps},
+            {**perimeters, host: tuple(entry.path for entry in own.perimeter)},
             own.paper,
         )
     return clients

@@ -160,6 +160,8 @@ class ClientContract(_Plain):
     """The names of its servers."""
     dumps: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Server -> its folders of dumps, as HostContract has them."""
+    perimeters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Server -> the paths of its perimeter."""
     paper: Paper = field(default_factory=Paper)
 
 

@@ -202,6 +202,7 @@ def orders(
             "subscribed_gb": clients[one.client].subscribed_gb,
             **asdict(clients[one.client].retention),
             "dumps": clients[one.client].dumps,
+            "perimeters": clients[one.client].perimeters,
             **_lies(one, data),
         }
         for one in mine

@@ -257,6 +257,34 @@ def test_a_folder_of_the_perimeter_that_is_gone_is_a_loss(client: Client, mainta
     assert maintain()["losses"][last][0] == f"{office} is gone"
 
 
+def test_a_directory_that_left_the_contract_is_no_loss_and_hides_none(
+    client: Client, maintain: Maintain, state: State
+) -> None:
+    """The inventory says so, before the backup or after it; what the client sends does not."""
+    office, journal, plans = (client.folder / name for name in ("office", "journal", "plans"))
+    whole, less = (tuple(map(str, paths)) for paths in ((office, journal, plans), (journal,)))
+    client.write(plans__B1="x" * 100_000, **{f"office__{n}": f"letter {n}" * 900 for n in range(60)})
+    for number in range(3):
+        client.write(journal__a=f"{number}", **{f"journal__{n}": "." for n in range(40)})
+        client.backup(at(date(2026, 1, 5) + number * ONE_DAY), office, journal, plans)
+    assert maintain(perimeter=whole)["losses"] == {}
+    shutil.rmtree(office)
+    left = client.backup(at("2026-01-08"), journal)
+    assert {f"{office} is gone", f"{plans} is gone"} <= {*maintain(perimeter=whole)["losses"][left]}
+    assert maintain(check=True, perimeter=less)["losses"] == {}
+    assert list(maintain()["losses"]) == [left]  # a check leaves nothing behind
+    assert maintain(perimeter=less)["losses"] == {}
+    assert maintain()["losses"] == {}  # as the host does by itself, from its timer
+    # What lies in the contract is judged as ever, and what is still sent of the rest hides nothing of it.
+    client.write(office__one="x" * 900_000)
+    for number in range(35):
+        (journal / str(number)).unlink()
+    small = client.backup(at("2026-01-09"), office, journal)
+    assert list(maintain(perimeter=less)["losses"]) == [small]
+    maintain(perimeter=whole)
+    assert state.ordered().left == ()
+
+
 def test_forged_times_are_set_aside(regular: Client, maintain: Maintain) -> None:
     foretold = maintain(check=True)["removed"]
     now = at("2026-01-25", 3)
