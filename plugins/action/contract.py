@@ -9,12 +9,10 @@ from ..plugin_utils.ansible_adapter import (
     CoreAction,
     Variables,
     documents_folder,
-    origins,
     read_text,
-    resolve,
+    servers_of,
 )
 from ..plugin_utils.contract import contracts as contract
-from ..plugin_utils.contract.files import CLIENTS
 from ..plugin_utils.validation.mistakes import listing, sentence, summary
 
 
@@ -25,21 +23,13 @@ class ActionModule(CoreAction):
 
     def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         """The result's `clients` and `hosts`; with errors, their list is shown and counted."""
-        hosts = variables["groups"].get(CLIENTS, [])
-        resolved = {
-            host: contract.Resolved(
-                *resolve(variables["hostvars"], host, "prosecours_", "ansible_host", "ansible_port"),
-                origins(variables["hostvars"], host),
-            )
-            for host in hosts
-        }
         sources = [Path(str(source)) for source in variables["ansible_inventory_sources"]]
         playbook = Path(str(variables["playbook_dir"]))
         found = contract.load(
             sources,
             playbook,
             lambda path: read_text(self._loader, path),
-            resolved,
+            servers_of(variables["groups"], variables["hostvars"]),
             documents_folder(arguments["documents"], variables),
         )
         if found.errors:

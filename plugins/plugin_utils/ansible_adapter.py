@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible import constants
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleError, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
+from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import VaultLib, VaultSecretsContext, match_encrypt_secret
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import callback_loader
+from ansible.plugins.loader import callback_loader, inventory_loader
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
 
 from ..module_utils.maintenance.printable import printable_lines
 from . import options
+from .contract.contracts import Resolved
+from .contract.files import CLIENTS
 from .errors import ProSecoursError
 from .journal import runs as journal_runs
 from .libraries import missing
@@ -107,6 +113,76 @@ def read_text(loader: DataLoader, path: Path) -> str:
         raise OSError(" ".join(str(error).split())) from error
 
 
+class Drafted(DataLoader):  # type: ignore[misc]  # ansible-core publishes no types
+    """Reads one file as it is going to be; all others as they are."""
+
+    def __init__(self, path: Path | None, text: str) -> None:
+        super().__init__()
+        self._drafted, self._text = path, text
+        context = VaultSecretsContext.current(optional=True)
+        self.set_vault_secrets(context.secrets if context else [])
+
+    def _get_file_contents(self, file_name: str) -> tuple[bytes, bool]:
+        if self._drafted and Path(self.path_dwim(file_name)) == self._drafted:
+            return self._text.encode(), True
+        contents: tuple[bytes, bool] = super()._get_file_contents(file_name)
+        return contents
+
+
+def inventory_with(
+    sources: Sequence[Path], path: Path | None, text: str
+) -> tuple[Mapping[str, list[str]], Variables, Drafted]:
+    """The inventory as it would be with a file of such a text, read from the disk anew: its groups, the
+    variables of its hosts, and what reads its files. Nothing is written."""
+    loader = Drafted(path, text)
+    manager = InventoryManager(loader, [str(source) for source in sources])
+    if path and not path.exists():  # Ansible's own look at a folder would not find it
+        manager._inventory.current_source = str(path)
+        inventory_loader.get("ansible.builtin.yaml").parse(manager._inventory, loader, str(path))
+        manager.reconcile_inventory()
+    variables = HostVars(manager, VariableManager(loader, manager), loader)
+    return manager.get_groups_dict(), variables, loader
+
+
+def servers_of(groups: Mapping[str, Sequence[str]], hostvars: Variables) -> dict[str, Resolved]:
+    """What the check of the contract asks of each server of the clients."""
+    return {
+        host: Resolved(
+            *resolve(hostvars, host, "prosecours_", "ansible_host", "ansible_port"), origins(hostvars, host)
+        )
+        for host in groups.get(CLIENTS, [])
+    }
+
+
+class NoVault(ProSecoursError):
+    """There is no password to encrypt with."""
+
+
+def sealed(text: str) -> str:
+    """A text as `ansible-vault encrypt_string` has it, by the password of this run. Raises NoVault."""
+    context = VaultSecretsContext.current(optional=True)
+    secrets = context.secrets if context else []
+    try:
+        name, secret = match_encrypt_secret(secrets, constants.DEFAULT_VAULT_ENCRYPT_IDENTITY) or (None, None)
+    except AnsibleError as error:
+        raise NoVault(" ".join(str(error).split()), "Correct encrypt_vault_id in ansible.cfg") from error
+    if secret is None:
+        raise NoVault(
+            "There is no password of a vault to encrypt the server's passwords with",
+            "Start again with --ask-vault-pass, or with --vault-password-file",
+        )
+    named = None if name == "default" else name
+    return str(VaultLib(secrets).encrypt(text, secret, named).decode())
+
+
+class NobodyThere(ProSecoursError):
+    """A question was asked, and nobody is there to answer."""
+
+
+class Interrupted(ProSecoursError):
+    """Ctrl-C, in the middle of the questions."""
+
+
 def documents_folder(given: str | None, variables: Variables) -> Path:
     """Where the contract's paper is kept: as the option says, or `documents` beside the inventory."""
     if given:
@@ -167,6 +243,20 @@ class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
     def show(self, text: str, color: str | None = None, stderr: bool = False) -> None:
         """Text for the technician's terminal, which nothing in it can steer."""
         self._display.display(printable_lines(text), color=color, stderr=stderr)
+
+    def ask(self, question: str) -> str:
+        """What the technician answers, as one line. Raises NobodyThere, Interrupted."""
+        try:
+            answer = self._display.prompt_until(printable_lines(question))
+        except AnsiblePromptNoninteractive:
+            raise NobodyThere(
+                "There is no terminal to ask at", "Give the answers in a file: -e prosecours_answers=FILE"
+            ) from None
+        except AnsiblePromptInterrupt:
+            raise Interrupted(
+                "Interrupted. Nothing was written", "Start again when you have all answers"
+            ) from None
+        return str(bytes(answer).decode("utf-8", errors="replace")).strip()
 
     @abstractmethod
     def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:

@@ -79,16 +79,18 @@ def load(
     text_of: Callable[[Path], str],
     resolved: Mapping[str, Resolved],
     documents: Path | None = None,
+    draft: Path | None = None,
 ) -> Contract:
     """The contract of an inventory.
 
     `sources` are the inventory's files and folders, `playbook` the playbook's folder; `text_of` opens a file
     and decrypts it, or raises OSError; `resolved` has the variables of every server of the group
     prosecours_clients: those that begin with prosecours_, ansible_host and ansible_port; `documents` is where
-    the data of printed annexes lie (signed).
+    the data of printed annexes lie (signed). `draft` is a file that is going to be one of the inventory's.
     """
     known = known_variables()
-    files = read(find(sources, playbook), text_of, known)
+    there = [*find(sources, playbook)]
+    files = read([*there, draft] if draft and draft not in there else there, text_of, known)
     errors = list(files.errors)
     typed: dict[str, Values] = {}
     perimeters: dict[str, list[catalogue.Ticked]] = {}

@@ -216,7 +216,7 @@ class _ClientFile:
     def _client(self, key: yaml.ScalarNode, value: yaml.Node) -> None:
         client, line, has_hosts = key.value, line_of(key), False
         if not GROUP_NAME.fullmatch(client):
-            remedy = f'Write "{_slug(client)}": lower-case letters without accents, digits and _'
+            remedy = f'Write "{slug(client)}": lower-case letters without accents, digits and _'
             self._error(line, client, f'"{client}" cannot be the name of a client', remedy)
         if client in self._files.clients:
             other = self._files.clients[client]
@@ -317,6 +317,7 @@ def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.value in ("", "~", "null")
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """A name that a client can have in the inventory, of its real one."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "_", ascii_name).strip("_") or "gaec_du_moulin"

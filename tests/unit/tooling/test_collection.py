@@ -29,6 +29,7 @@ ROLES = sorted(path.parent.parent.name for path in (CHECKOUT / "roles").glob("*/
 # Which file of the core may import what besides the standard library and the core itself.
 FOREIGN = {
     "plugin_utils/ansible_adapter.py": {"ansible"},
+    "plugin_utils/clients/client_file.py": {"yaml"},
     "plugin_utils/contract/files.py": {"yaml"},
     "plugin_utils/contract/variables.py": {"email_validator", "jsonschema", "phonenumbers"},
     "plugin_utils/documents/letters.py": {"yaml"},
