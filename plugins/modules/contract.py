@@ -61,6 +61,7 @@ clients:
         substitute: null
       hosts: [moulin-srv1]
       dumps: {moulin-srv1: {'D:\isagiwf\backup': 4}}
+      retired: {}
       perimeters: {moulin-srv1: ['D:\isagiwf\backup', 'D:\isagiwf\B????.GIW', 'D:\Bureautique']}
       paper:
         address: {lines: [12 rue des Tilleuls], postal_code: "60190", city: Avrigny}

@@ -21,7 +21,8 @@ description:
 options:
   rooms:
     description: >-
-      What M(prosecours.backup.room) told, by the inventory name of the host; one without C(ports) did not answer.
+      What M(prosecours.backup.room) told, by the inventory name of the host; one without C(ports) did not
+      answer.
     type: dict
     required: true
   answers:
@@ -31,7 +32,8 @@ options:
     default: ""
   annex:
     description: >-
-      The file that the form of the annex saved, as the client sent it back. Nothing in it is believed unchecked.
+      The file that the form of the annex saved, as the client sent it back. Nothing in it is believed
+      unchecked.
     type: str
     default: ""
   first_port:

@@ -48,8 +48,7 @@ class Client:
     dumps: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Server -> its folders of dumps -> days that the newest file in one may be old."""
     perimeters: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Server -> its directories and patterns, as the inventory has them; of one that is not here nothing is
-    said."""
+    """Server -> its directories and patterns, as the inventory has them; without it nothing is said."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,15 +18,16 @@ from typing import Any, NamedTuple
 import yaml
 
 from ..contract import variables
+from ..contract.contracts import RETIRED
 from ..contract.files import CLIENTS
 from ..errors import ProSecoursError
+from ..options import SECRET
 from ..validation.lines import LOADER, enter
 from ..wording import one_of
 from .answers import ADDRESS, Wanted
 
 PASSWORDS = ("prosecours_repository_password", "prosecours_encryption_password")
 HOST, URL = "prosecours_repository_host", "prosecours_repository_url"
-RETIRED = "prosecours_retired_servers"
 Vault = Callable[[str], str]
 """Encrypts a text as ansible-vault does."""
 
@@ -67,6 +68,7 @@ SECTIONS = (
         ("prosecours_uplink_mbit", "prosecours_downlink_mbit", "prosecours_upload_limit_kib"),
     ),
 )
+LEFT = "Servers that have left, and what encrypts their backups until nothing of these is promised"
 OTHERS = "What holds for all servers"
 SECRETS = (
     "What it signs in with, and what encrypts its backups: without the second no backup can be read.",
@@ -118,12 +120,8 @@ def render(wanted: Wanted, where: Path, credentials: Mapping[str, Credentials]) 
     for server, own in wanted.servers.items():
         lines.append(f"        {_key(server)}:")
         lines += _block(own, 10)
-        lines += [f"          # {one}" for one in SECRETS]
-        for name, sealed in zip(PASSWORDS, credentials[server], strict=True):
-            lines += [
-                f"          {name}: !vault |",
-                *(f"            {one}" for one in sealed.split("\n") if one),
-            ]
+        sealed = dict(zip(PASSWORDS, credentials[server], strict=True))
+        lines += [f"{' ' * 10}{one}" for one in _sealed(sealed)]
     return "\n".join(lines) + "\n"
 
 
@@ -207,11 +205,15 @@ class ClientFile:
         node = enter(enter(self.top, "vars")[1], name)[1]
         return node.value if isinstance(node, yaml.ScalarNode) else None
 
-    # -- edits --
+    # -- edits ------------------------------------------------------------------------------------------
 
-    def renamed(self, server: str, name: str, address: str, credentials: Credentials | None) -> str:
-        """The server by another name, at another address unless that is empty; with its passwords unless they
-        stand there already."""
+    def variables(self, server: str) -> list[str]:
+        """The names of the variables that stand below a server."""
+        own = self._of(server)[1]
+        return [str(key.value) for key, _value in own.value] if isinstance(own, yaml.MappingNode) else []
+
+    def renamed(self, server: str, name: str, address: str, sealed: Mapping[str, str]) -> str:
+        """The server by another name, at another address unless that is empty; below it what is `sealed`."""
         key, own = self._of(server)
         edits = [(key.start_mark.index, key.end_mark.index, _key(name))]
         if address and isinstance(own, yaml.MappingNode):
@@ -224,48 +226,60 @@ class ClientFile:
         text = self.text
         for start, end, new in sorted(edits, reverse=True):
             text = text[:start] + new + text[end:]
-        if credentials:
-            again = ClientFile.read(self.path, text)
-            key, own = again._of(name)
-            column = own.start_mark.column if isinstance(own, yaml.MappingNode) else key.start_mark.column + 2
-            _first, last = again._lines(key, again.hosts)
-            lines = text.splitlines(keepends=True)
-            lines[last:last] = [f"{' ' * column}{one}\n" for one in _sealed(credentials)]
-            text = "".join(lines)
-        return text
+        if not sealed:
+            return text
+        again = ClientFile.read(self.path, text)
+        key, own = again._of(name)
+        column = own.start_mark.column if isinstance(own, yaml.MappingNode) else key.start_mark.column + 2
+        return again._with(again._lines(key, again.hosts)[1], column, _sealed(sealed))
 
-    def retired(self, server: str, day: str) -> str:
-        """Without the server, which is remembered below RETIRED with what encrypts its backups."""
+    def retired(self, server: str, day: str, sealed: str) -> str:
+        """Without the server, which is remembered below RETIRED with what encrypts its backups: as it stands
+        here, or `sealed`."""
         key, own = self._of(server)
-        first, last = self._lines(key, self.hosts)
-        lines = self.text.splitlines(keepends=True)
-        sealed = enter(own, PASSWORDS[1])[1]
+        password = enter(own, PASSWORDS[1])[1]
         entry = [f"{_key(server)}:", f"  date: {day}"]
-        if isinstance(sealed, yaml.ScalarNode) and sealed.tag == "!vault":
-            entry += [
-                "  encryption_password: !vault |",
-                *(f"    {one}" for one in sealed.value.split("\n") if one),
-            ]
-        elif isinstance(sealed, yaml.ScalarNode):
-            entry.append(
-                f"  encryption_password: {self.text[sealed.start_mark.index : sealed.end_mark.index]}"
-            )
-        del lines[first:last]
+        if sealed or (isinstance(password, yaml.ScalarNode) and password.tag == "!vault"):
+            text = sealed or str(password and password.value)
+            entry += [f"  {line}" for line in _secret("encryption_password", text)]
+        elif password is not None:
+            written = self.text[password.start_mark.index : password.end_mark.index]
+            if "\n" in written:
+                raise CannotEdit(
+                    f"{PASSWORDS[1]} of {server} is neither in the vault nor on one line", "Edit it"
+                )
+            entry.append(f"  encryption_password: {written}")
         shared = self._part("vars")
-        gone = enter(shared, RETIRED)
-        if isinstance(gone[1], yaml.MappingNode) and gone[0] is not None and not gone[1].flow_style:
-            column, at = gone[1].start_mark.column, self._lines(gone[0], shared)[1]
-            new = entry
-        else:
-            column = shared.start_mark.column
-            at = self._lines(shared.value[-1][0], shared)[1]
-            comment = (
-                "# Servers that have left, and what opens their backups until nothing of these is promised"
+        gone, before = enter(shared, RETIRED)
+        if gone is not None and isinstance(before, yaml.MappingNode) and not before.flow_style:
+            column, at, new = before.start_mark.column, self._lines(gone, shared)[1], entry
+        elif gone is not None:
+            raise CannotEdit(
+                f"{RETIRED} in {self.path} is not written line by line", "Write it so, or remove it"
             )
-            new = ["", comment, f"{RETIRED}:", *(f"  {one}" for one in entry)]
-        at -= (last - first) if at > first else 0
+        else:
+            column, at = shared.start_mark.column, self._lines(shared.value[-1][0], shared)[1]
+            new = ["", f"# {LEFT}", f"{RETIRED}:", *(f"  {one}" for one in entry)]
+        # The one further down first, so that the lines of the other one keep their numbers.
+        first, last = self._lines(key, self.hosts)
+        if at > first:
+            return self._again(self._with(at, column, new))._without(first, last)
+        return self._again(self._without(first, last))._with(at, column, new)
+
+    def _again(self, text: str) -> ClientFile:
+        """Lines alone: without the server there may be none below hosts."""
+        return ClientFile(self.path, text, self.client, self.top)
+
+    def _with(self, at: int, column: int, new: Iterable[str]) -> str:
+        lines = self.text.splitlines(keepends=True)
+        if at == len(lines) and not self.text.endswith("\n"):
+            lines[-1] += "\n"
         lines[at:at] = [f"{' ' * column}{one}\n" if one else "\n" for one in new]
         return "".join(lines)
+
+    def _without(self, first: int, last: int) -> str:
+        lines = self.text.splitlines(keepends=True)
+        return "".join(lines[:first] + lines[last:])
 
     def _lines(self, key: yaml.Node, block: yaml.MappingNode) -> tuple[int, int]:
         """The lines, from 0, of one entry of a block: to the next entry, less the comments of that one."""
@@ -286,8 +300,95 @@ def _apart(line: str, column: int) -> bool:
     return not bare or (bare.startswith("#") and len(line) - len(line.lstrip()) <= column)
 
 
-def _sealed(credentials: Credentials) -> Iterator[str]:
+def _sealed(sealed: Mapping[str, str]) -> Iterator[str]:
     yield from (f"# {one}" for one in SECRETS)
-    for name, sealed in zip(PASSWORDS, credentials, strict=True):
-        yield f"{name}: !vault |"
-        yield from (f"  {one}" for one in sealed.split("\n") if one)
+    for name, text in sealed.items():
+        yield from _secret(name, text)
+
+
+def _secret(name: str, text: str) -> Iterator[str]:
+    yield f"{name}: !vault |"
+    yield from (f"  {one}" for one in text.split("\n") if one)
+
+
+# -- what came out --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Differences:
+    """A file of a client before and after an edit, as YAML reads them."""
+
+    path: Path
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+    def only_renamed(self, server: str, name: str) -> None:
+        """Raises CannotEdit where anything differs but the name, the address and what was added to it."""
+        hosts = {name if one == server else one: own for one, own in self.before["hosts"].items()}
+        new = self.after["hosts"].get(name) or {}
+        kept = {key: value for key, value in (hosts[name] or {}).items() if key != ADDRESS}
+        if (
+            {**self.before, "hosts": {**hosts, name: new}} != self.after
+            or list(hosts) != list(self.after["hosts"])
+            or {**new, **kept} != new
+            or {*new} - {*kept, ADDRESS, *PASSWORDS}
+        ):
+            self._refuse()
+
+    def only_retired(self, server: str, remembered: str) -> None:
+        """Raises CannotEdit where anything else differs but that the server went, and is remembered."""
+        hosts = {one: own for one, own in self.before["hosts"].items() if one != server}
+        shared = dict(self.after["vars"])
+        left = dict(shared.pop(remembered, None) or {})
+        entry = left.pop(server, None)
+        known = {key: value for key, value in self.before["vars"].items() if key != remembered}
+        others = self.before["vars"].get(remembered) or {}
+        if (self.after["hosts"], shared, left) != (hosts, known, others) or not entry:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        raise CannotEdit(
+            f"{self.path} cannot be edited by its lines without changing something else",
+            "Edit it by hand; nothing was written",
+        )
+
+
+def differences(file: ClientFile, text: str) -> Differences:
+    """Of a file and what it is to be. Raises CannotEdit."""
+    try:
+        after = ClientFile.read(file.path, text)
+    except yaml.YAMLError:
+        raise CannotEdit(f"{file.path} cannot be edited by its lines", "Edit it by hand") from None
+    return Differences(file.path, _data(file.top), _data(after.top))
+
+
+def shown(text: str) -> str:
+    """The text of a file for people, without any password; nothing of what cannot be read."""
+    try:
+        hidden = sorted(_hidden(yaml.compose(text, Loader=LOADER)), reverse=True)
+    except yaml.YAMLError:
+        return "***\n"
+    for start, end in hidden:
+        text = text[:start] + "***" + ("\n" if text[start:end].endswith("\n") else "") + text[end:]
+    return text
+
+
+def _hidden(node: yaml.Node | None) -> Iterator[tuple[int, int]]:
+    if isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            yield from _hidden(one)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(value, yaml.ScalarNode) and SECRET.search(str(key.value)):
+                yield value.start_mark.index, value.end_mark.index
+            else:
+                yield from _hidden(value)
+
+
+def _data(node: yaml.Node) -> Any:
+    """Plain: of a scalar its tag and its text, of the vault without the spaces around."""
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): _data(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_data(one) for one in node.value]
+    return None if node.tag.endswith(":null") else (node.tag, str(node.value).strip())

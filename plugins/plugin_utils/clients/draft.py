@@ -95,8 +95,7 @@ class Read:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Whoever writes in an inventory waits for another one who does, and leaves nothing there. Raises Busy,
-    CannotWrite."""
+    """Whoever writes in an inventory waits for another one who does. Raises Busy, CannotWrite."""
     place = next(one for one in (folder, *folder.parents) if one.is_dir())
     try:
         lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY)

@@ -60,7 +60,7 @@ class _Asking:
             servers |= self._server(client, None, servers)
         return Wanted(client, {name: one for name, one in shared.items() if one not in (None, [])}, servers)
 
-    # -- one question -------------------------------------------------------------------------------
+    # -- one question -----------------------------------------------------------------------------------
 
     def _until(
         self, question: str, read: Callable[[str], Any], check: Callable[[Any], Problem | None]
@@ -106,7 +106,7 @@ class _Asking:
             self._until(f"Its name in the inventory [{proposed}]", lambda text: text or proposed, check)
         )
 
-    # -- groups of questions --------------------------------------------------------------------------
+    # -- groups of questions ----------------------------------------------------------------------------
 
     def _contact(self, name: str, who: str, optional: bool) -> dict[str, str] | None:
         fields: dict[str, str] = {}

@@ -43,6 +43,7 @@ OF_ONE_SERVER = (
     "prosecours_encryption_password",
 )
 """What another server must not have too."""
+RETIRED = "prosecours_retired_servers"
 RESERVED = ("config", "data", "index", "keys", "lock", "locks", "snapshots")
 """The first part of a path that means something else to rest-server (repo.ObjectTypes, repo.FileTypes),
 and to the maintenance."""
@@ -116,6 +117,7 @@ def load(
         remedy = "Add a file for each client in the folder clients; docs/fr/inventaire.md has an example"
         errors.append(PlacedMistake(sources[0], None, "", "", "the inventory describes no client", remedy))
     errors += _between_servers(files, typed, resolved)
+    errors += _retired(files, typed, resolved)
     errors += _repositories(files, typed, resolved)
     errors += _between_clients(files, typed, resolved)
     errors += _addresses(files, resolved)
@@ -199,6 +201,18 @@ def _between_servers(
                     (name,), f'it differs from that of "{other}", a server of the same client', remedy
                 )
                 yield _placed(files, host, mistake, resolved[host])
+
+
+def _retired(
+    files: Files, typed: Mapping[str, Values], resolved: Mapping[str, Resolved]
+) -> Iterator[PlacedMistake]:
+    """A server is in the contract, or it has left: its repository is kept by its name."""
+    for host, values in typed.items():
+        for server in values.get(RETIRED) or ():
+            if files.hosts.get(server, ("",))[0] == files.hosts[host][0]:
+                problem = f'"{server}" is among the servers too'
+                remedy = f"Remove it from {RETIRED} if it has come back, or from the servers if it has left"
+                yield _placed(files, host, Mistake((RETIRED,), problem, remedy), resolved[host])
 
 
 def _repositories(
@@ -343,6 +357,7 @@ def _clients(hosts: Mapping[str, HostContract]) -> dict[str, ClientContract]:
             (*others, host),
             {**before, host: own.dumps},
             {**perimeters, host: tuple(entry.path for entry in own.perimeter)},
+            own.retired,
             own.paper,
         )
     return clients
@@ -382,6 +397,7 @@ def _host(client: str, host: str, values: Values, perimeter: Sequence[catalogue.
             catalogue.ticked(values),
             tuple(sorted(values["prosecours_variants"])),
         ),
+        retired={server: date.fromisoformat(one["date"]) for server, one in values[RETIRED].items()},
     )
 
 

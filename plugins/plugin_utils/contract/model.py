@@ -162,6 +162,8 @@ class ClientContract(_Plain):
     """Server -> its folders of dumps, as HostContract has them."""
     perimeters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Server -> the paths of its perimeter."""
+    retired: Mapping[str, date] = field(default_factory=dict)
+    """Server that has left -> the day."""
     paper: Paper = field(default_factory=Paper)
 
 
@@ -191,6 +193,8 @@ class HostContract(_Plain):
     newest file in it may be."""
     paper: Paper = field(default_factory=Paper)
     form: Form = field(default_factory=Form)
+    retired: Mapping[str, date] = field(default_factory=dict)
+    """Servers of its client that have left -> the day."""
 
     @property
     def starts_at(self) -> str:

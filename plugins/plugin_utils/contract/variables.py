@@ -254,10 +254,19 @@ def _mobile_problem(text: str) -> str | None:
 
 
 def _signed(signed: Mapping[str, str]) -> Iterator[Mistake]:
+    yield from _day(signed["date"])
+
+
+def _day(text: str) -> Iterator[Mistake]:
     try:
-        date.fromisoformat(signed["date"])
+        date.fromisoformat(text)
     except ValueError:
-        yield Mistake(("date",), f"there is no day {shown(signed['date'])}", "Write it like 2026-11-27")
+        yield Mistake(("date",), f"there is no day {shown(text)}", "Write it like 2026-11-27")
+
+
+def _retired(servers: Mapping[str, Mapping[str, str]]) -> Iterator[Mistake]:
+    for server, left in servers.items():
+        yield from (one._replace(way=(server, *one.way)) for one in _day(left["date"]))
 
 
 def _root(path: str) -> Iterator[Mistake]:
@@ -292,6 +301,7 @@ _VALUES: dict[str, Callable[[Any], Iterator[Mistake]]] = {
     "prosecours_contact_main": _contact,
     "prosecours_contact_substitute": _contact,
     "prosecours_signed": _signed,
+    "prosecours_retired_servers": _retired,
     "prosecours_root": _root,
     "prosecours_office": _office,
     "prosecours_excludes": _excludes,

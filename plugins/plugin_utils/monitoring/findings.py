@@ -407,7 +407,11 @@ def _held_back(client: ClientFacts, status: Status) -> Iterator[Finding]:
         fate = ("stays: versions in it wait for a judgement", "reste : des versions y attendent un jugement")
         if one.goes_on:
             fate = (f"goes on {one.goes_on}", f"sera supprimé le {_french(one.goes_on)}")
-        yield make(client, "retired", detail=name, server=name, fate=fate)
+        left = client.contract.retired.get(name)
+        if left and one.last and local(one.last).date() > left:
+            yield make(client, "retired_sends", detail=name, server=name, day=left, last=one.last)
+        else:
+            yield make(client, "retired", detail=name, server=name, fate=fate)
     for lock in status.locks:
         if lock.stale:
             holder = lock.host or "?"

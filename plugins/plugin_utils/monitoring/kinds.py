@@ -356,6 +356,16 @@ _ROWS = (
         "Rien à faire si c'est voulu ; sinon, remettre le serveur dans l'inventaire sous son ancien nom",
     ),
     Kind(
+        "retired_sends", REPOSITORY, WARNING, "C10",
+        "{server} of {client} was retired on {day}, and sent a backup on {last} all the same",
+        "Run playbooks/repository.yml, which takes its login away, and have its task"
+        " \\ProSecours\\Sauvegarde deleted; or put the server back into the inventory",
+        "Le serveur {server} de {client} a été retiré le {day}, et il envoie encore : dernière"
+        " sauvegarde le {last}",
+        "Lancer repository.yml, qui lui retire son identifiant, et faire supprimer sa tâche"
+        " \\ProSecours\\Sauvegarde ; ou remettre le serveur dans l'inventaire",
+    ),
+    Kind(
         "stale_dumps", REPOSITORY, WARNING, "C13",
         "{path} of {host} had {newest} when it was backed up at {at}: the client's own main backup (VI.2) has"
         " stopped, or writes elsewhere",

@@ -41,6 +41,7 @@ def test_the_contract_of_a_server(inventory: Inventory) -> None:
                 "mobile": "06 12 34 56 78",
             },
             "substitute": {
+                "retired": {},
                 "title": "M.",
                 "first_name": "Gaëtan",
                 "name": "Lefèvre",

@@ -163,6 +163,17 @@ CASES: dict[str, tuple[ClientFacts, str, str]] = {
         client(repository=status(retired={"old": {"last": OLD, "goes_on": None, "held": ["3fa2bc10"]}})),
         "retired", "notice",
     ),
+    "a server that left and still sends": (
+        replace(
+            client(
+                repository=status(
+                    retired={"old": {"last": YESTERDAY.isoformat(), "goes_on": None, "held": []}}
+                )
+            ),
+            contract=replace(client().contract, retired={"old": date(2026, 11, 22)}),
+        ),
+        "retired_sends", "warning",
+    ),
     "promise": (
         client(repository=status(promise={"kept": False, "problems": ["no version of 2026-11-20"]})),
         "promise_broken", "critical",

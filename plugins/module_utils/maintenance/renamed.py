@@ -1,0 +1,89 @@
+"""A server has another name: its repository, and what is remembered of it, go to that name on its host.
+
+Each move is a rename within a folder. It may be cut at any point, and is finished by a second run: what is
+there by the new name already is not moved again, and nothing is put over anything. Standard library only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ProSecoursError
+from .state import State
+
+FRESH = 1800
+"""Seconds in which restic renews a lock; an older one is nobody's (restic's own limit)."""
+
+
+class CannotRename(ProSecoursError):
+    """The repository stays where it is."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """From one place to another, in the same folder."""
+
+    source: Path
+    target: Path
+
+    def apply(self) -> None:
+        if self.target.is_dir():
+            self.target.rmdir()  # made for a server of that name, and empty
+        self.source.rename(self.target)
+
+
+def rename(data: Path, state: Path, config: Path, old: str, new: str, check: bool) -> list[Move]:
+    """Moves what a client's server has in its three folders; the moves that were due.
+
+    `data`: the client's repositories; `state`: what the maintenance remembers of it; `config`: its logins and
+    passwords. Raises CannotRename, Busy, OSError.
+    """
+    with ExitStack() as stack:
+        if (state / old).is_dir() and not check:
+            stack.enter_context(State(state / old).locked())
+        due = list(_due(data, state, config, old, new))
+        for move in () if check else due:
+            move.apply()
+    return due
+
+
+def _due(data: Path, state: Path, config: Path, old: str, new: str) -> Iterator[Move]:
+    repository, there = data / old, data / new
+    if (repository / "config").is_file():
+        if (there / "config").is_file():
+            raise CannotRename(
+                f"{there} is a repository already, and {repository} another one",
+                "Give the server another name, or remove one of the two by hand; nothing was moved",
+            )
+        locks = repository / "locks"
+        if any(time.time() - one.stat().st_mtime < FRESH for one in _files(locks)):
+            raise CannotRename(
+                f"A backup or a restore is under way in {repository}: it has a lock",
+                "Start again when it has ended, or half an hour after it broke off; nothing was moved",
+            )
+        if there.is_dir() and any(there.iterdir()):
+            raise CannotRename(f"{there} is there and not empty", "Look at what it is; nothing was moved")
+    memory, known = State(state / new), State(state / old)
+    if known.known and memory.known:
+        raise CannotRename(
+            f"{memory.folder} remembers another server of that name",
+            "Give the server another name, or move that folder away; nothing was moved",
+        )
+    passwords = config / "encryption-passwords"
+    if (passwords / old).is_file() and not (passwords / new).exists():
+        yield Move(passwords / old, passwords / new)
+    if known.known:
+        if memory.folder.is_dir():
+            # Left by a deploy that came before: nothing in it that is not made anew.
+            yield Move(memory.folder, memory.folder.with_name(f".before-{new}-{time.time_ns()}"))
+        yield Move(known.folder, memory.folder)
+    if (repository / "config").is_file():
+        yield Move(repository, there)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield from (one for one in folder.iterdir() if one.is_file()) if folder.is_dir() else ()

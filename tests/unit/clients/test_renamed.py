@@ -1,0 +1,68 @@
+"""A server's repository goes to another name on its host: whole, from wherever a run was cut, or not."""
+
+from __future__ import annotations
+
+import os
+from itertools import product
+from pathlib import Path
+
+import pytest
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.renamed import (
+    CannotRename,
+    rename,
+)
+
+PLACES = ("data", "state", "config/encryption-passwords")
+HAS = ("data/old/config", "state/old/versions.json", "config/encryption-passwords/old")
+
+
+def host(folder: Path, *files: str) -> None:
+    for name in (*files, "data/lock", "state/lock", "config/encryption-passwords/lock"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def run(folder: Path, check: bool = False) -> list[str]:
+    moves = rename(folder / "data", folder / "state", folder / "config", "old", "new", check)
+    return [str(one.source.relative_to(folder)) for one in moves]
+
+
+def there(folder: Path) -> set[str]:
+    return {str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_file() and one.name != "lock"}
+
+
+@pytest.mark.parametrize("moved", [*product((False, True), repeat=3)])
+def test_wherever_a_run_was_cut_the_next_one_finishes(moved: tuple[bool, ...], tmp_path: Path) -> None:
+    host(
+        tmp_path, *(one.replace("old", "new") if done else one for one, done in zip(HAS, moved, strict=True))
+    )
+    (tmp_path / "data" / "new").mkdir(exist_ok=True)  # playbooks/repository.yml makes it
+    before = there(tmp_path)
+    foretold = run(tmp_path, check=True)
+    assert there(tmp_path) == before
+    assert (run(tmp_path), len(foretold)) == (foretold, moved.count(False))
+    assert there(tmp_path) == {one.replace("old", "new") for one in HAS}
+    assert run(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "also", ["data/new/config", "data/new/x", "data/old/locks/a", "state/new/versions.json"]
+)
+def test_nothing_is_put_over_anything(also: str, tmp_path: Path) -> None:
+    host(tmp_path, *HAS, also)
+    before = there(tmp_path)
+    with pytest.raises(CannotRename, match="nothing was moved"):
+        run(tmp_path)
+    assert there(tmp_path) == before
+
+
+def test_a_lock_that_nobody_renews_stands_in_no_way(tmp_path: Path) -> None:
+    host(tmp_path, *HAS, "data/old/locks/a")
+    os.utime(tmp_path / "data/old/locks/a", (0, 0))
+    assert len(run(tmp_path)) == 3
+
+
+def test_a_server_that_has_sent_nothing_has_nothing_to_move(tmp_path: Path) -> None:
+    host(tmp_path)
+    (tmp_path / "data" / "old").mkdir()
+    assert run(tmp_path) == []
