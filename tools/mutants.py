@@ -493,6 +493,18 @@ MUTANTS = (
         "            connection.starttls(context=context)\n", "            pass\n",
         "unit/documents/test_mail.py::test_nothing_is_sent_in_clear",
     ),
+    *(
+        Mutant(
+            "have a filled annex run", f"{P}/clients/answers.py", old, new,
+            "unit/clients/test_answers.py::test_a_hostile_annex_is_one_sentence",
+        )
+        for old, new in (
+            ('if re.search(r"\\{[{%#]", text):', "if False:"),
+            ("yield from _text(str(key), way)", "yield from ()"),
+            ("(value, ANNEX_OF_CLIENT, ANNEX_OF_SERVER)", "(value, of_client(), of_server())"),
+            ("data = file.read(LARGEST + 1)", "data = file.read(LARGEST)"),
+        )
+    ),
     Mutant(
         "pruning a repository", f"{M}/maintenance/client.py",
         "if checked and checked.damage:", "if False:",

@@ -37,6 +37,10 @@ class ActionModule(CoreAction):
         said = letters.instructions(arguments["instructions"])
         server = mail.server(arguments["mail"]) if arguments["letters"] and arguments["mail"] else None
         with nullcontext() if check else alone(folder, "Set prosecours_documents_dir to another place"):
+            form = annexes.Sheet(folder / annexes.BLANK, annexes.blank(), alone=True)
+            new = not form.is_there()
+            if new and not check:
+                form.write()
             printed = [annexes.plan(client, hosts, folder, provider) for client in clients.values()]
             diff = [one for each in printed for one in annexes.diff(each)]
             failures = {} if check else annexes.apply(printed)
@@ -54,6 +58,11 @@ class ActionModule(CoreAction):
             failures.setdefault(client, []).extend(told)
         self.show("\n" + "\n".join(_table(printed, due, waiting, handed)))
         result = _result(printed, due, waiting, handed, failures)
+        if new:
+            result["changed"] = True
+            header = str(form.path)
+            made = "the form that a new client fills in\n"
+            diff.insert(0, {"before_header": header, "after_header": header, "before": "", "after": made})
         result |= {"diff": diff} if diff else {}
         if waiting and arguments["letters"]:
             result["warnings"] = list(waiting.values())

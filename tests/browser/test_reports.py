@@ -15,6 +15,7 @@ from typing import Any
 import pypdf
 import pytest
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.shape import read
+from ansible_collections.prosecours.backup.plugins.plugin_utils.clients import answers
 from ansible_collections.prosecours.backup.plugins.plugin_utils.contract import agreed
 from ansible_collections.prosecours.backup.plugins.plugin_utils.documents import annexes, client_report
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring import mail as monitoring_mail
@@ -245,3 +246,69 @@ def test_on_paper_a_client_reads_one_sheet(browser: Browser, documents: dict[str
     (sheet,) = _sheets(page)
     assert "Une question ?" in sheet
     page.close()
+
+
+def test_what_a_client_fills_in_comes_back_as_an_annex(browser: Browser, tmp_path: Path) -> None:
+    """By hand, as a client does; and nothing is asked of anywhere, whatever stands in the fields."""
+    page_path = tmp_path / annexes.BLANK
+    page_path.write_text(annexes.blank(), "utf-8")
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    view = View(page)
+    page.on("console", lambda message: view.said.append(message.text))
+    page.on("pageerror", lambda error: view.said.append(str(error)))
+    page.on("request", lambda request: view.asked.append(request.url))
+    page.goto(page_path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    axe = Axe().run(page, options=AXE_RULES)
+    assert axe.violations_count == 0, axe.generate_report()
+    page.click("#add")
+    for name, value in (
+        ("client_name", "GAEC d'Été <b>"),
+        ("subscribed_gb", "20"),
+        ("main_title", "Mme"),
+        ("main_first_name", "Zoé"),
+        ("main_name", "Petit"),
+        ("main_email", "zoe.petit@ete.example.com"),
+        ("main_mobile", "06 12 34 56 78"),
+        ("address_lines", "Ferme d'Été\n4 chemin Creux"),
+        ("address_postal_code", "60190"),
+        ("address_city", "Avrigny"),
+    ):
+        page.fill(f"[name={name}]", value)
+    page.check("[name=options][value=import]")
+    first, second = page.locator("#servers fieldset").all()
+    first.locator("[name=root]").fill("D:\\")
+    first.locator("[value=isagdwf]").check()
+    second.locator("[name=office]").fill("D:\\Bureautique\n\n  E:\\Photos d'été\n")
+    with page.expect_download() as download:
+        page.click("button[type=submit]")
+    saved = tmp_path / download.value.suggested_filename
+    download.value.save_as(saved)
+    found = answers.read_annex(saved)
+    assert saved.read_text("utf-8") == page.input_value("#data")
+    page.close()
+    assert found.shared == {
+        "prosecours_client_name": "GAEC d'Été <b>",
+        "prosecours_subscribed_gb": 20,
+        "prosecours_options": ["import"],
+        "prosecours_contact_main": {
+            "title": "Mme",
+            "first_name": "Zoé",
+            "name": "Petit",
+            "email": "zoe.petit@ete.example.com",
+            "mobile": "06 12 34 56 78",
+        },
+        "prosecours_postal_address": {
+            "lines": ["Ferme d'Été", "4 chemin Creux"],
+            "postal_code": "60190",
+            "city": "Avrigny",
+        },
+        "prosecours_instructions_by_mail": False,
+    }
+    nothing: dict[str, Any] = {"prosecours_software": [], "prosecours_variants": [], "prosecours_office": []}
+    assert found.servers == {
+        "Serveur principal": nothing | {"prosecours_root": "D:\\", "prosecours_software": ["isagdwf"]},
+        "Serveur 2": nothing | {"prosecours_office": ["D:\\Bureautique", "E:\\Photos d'été"]},
+    }
+    assert view.said == []
+    assert [one for one in view.asked if not one.startswith(("file:", "blob:"))] == []

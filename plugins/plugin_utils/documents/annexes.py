@@ -6,6 +6,8 @@ the data make the page: a second run finds everything there, and what was printe
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,10 @@ from ..contract.model import ClientContract, HostContract, Retention
 from ..contract.signed import Standing, kept_in, standing
 from ..files import CannotWrite, safe_name, write_whole
 from .french import number
-from .render import DocumentError, pdf, render
+from .render import TEMPLATES, DocumentError, pdf, render
+
+BLANK = "annexe-a-remplir.html"
+"""The page that a new client fills in, beside the clients' folders."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,12 @@ class Sheet:
 
     path: Path
     text: str
+    alone: bool = False
+    """Without a PDF."""
 
     @property
     def page(self) -> bool:
-        return self.path.suffix == ".html"
+        return self.path.suffix == ".html" and not self.alone
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -131,6 +138,25 @@ def diff(printed: Printed) -> Iterator[dict[str, str]]:
             made = "".join(f"{difference}\n" for difference in printed.standing.differences)
         header = str(one.path)
         yield {"before_header": header, "after_header": header, "before": "", "after": made}
+
+
+def blank() -> str:
+    """Annexes 1 and 2 as a page that a new client fills in, and that saves what was filled in. Pure.
+
+    One file like all others: the script in it is known to the browser by its hash, and sends nothing.
+    """
+    script = (TEMPLATES / "blank_annex.js").read_text("utf-8")
+    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    known = catalogue.annexe_1()
+    return render(
+        "blank_annex.html.j2",
+        title="Annexes à remplir",
+        form=form.printed_form(),
+        boxes={name: box.printed for name, box in known.boxes.items()},
+        variants={name: one.printed for name, one in known.variants.items()},
+        script=script,
+        script_hash=f"sha256-{digest}",
+    )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -299,6 +300,28 @@ def test_at_a_terminal_a_slip_is_asked_again_and_ctrl_c_leaves_nothing(tmp_path:
         one.answer(question, answer)
     one.expect("Next:")
     assert one.end() == 0
+
+    # With the annex that a client filled in, the rest is asked.
+    annex = tmp_path / "annexe-remplie.json"
+    office = {"prosecours_software": [], "prosecours_office": [r"E:\Été"]}
+    told = {name: ANSWERS[name] for name in ("prosecours_client_name", "prosecours_contact_main")}
+    annex.write_text(json.dumps({**told, "prosecours_subscribed_gb": 5, "servers": {"Compta": office}}))
+    two = Terminal([*words, "-e", f"prosecours_annex={annex}"], provider.environment)
+    for question, answer in (
+        ("Reference of the contract", "PS-2026-0301"),
+        ("Options of Annexe 1", ""),
+        ("[earl_de_l_etang_noir]", "etang"),
+        ('annex calls "Compta"', "etang-compta"),
+        ("Address of etang-compta", "10.9.9.8"),
+        ("Write ", "y"),
+    ):
+        two.answer(question, answer)
+    two.expect("Next:")
+    assert two.end() == 0
+    filled = provider.file("etang")
+    assert filled["vars"]["prosecours_subscribed_gb"] == 5
+    assert filled["hosts"]["etang-compta"]["prosecours_office"] == [r"E:\Été"]
+
     file = provider.file("gaec_elevage")
     own = file["hosts"]["gaec-elevage-srv1"]
     assert file["vars"]["prosecours_options"] == ["import"]

@@ -54,9 +54,12 @@ def test_from_the_print_to_the_amendment(tmp_path: Path) -> None:
     assert printed.changes == foretold.changes
     first = of.kept()
     assert sorted(re.sub("-[0-9a-f]{8,}", "-…", name) for name in first) == [
-        f"{name}/annexes-{part}"
-        for name in ("gaec", "scea")
-        for part in (f"PS-{name}-….html", f"PS-{name}-….pdf", "….json")
+        "annexe-a-remplir.html",
+        *(
+            f"{name}/annexes-{part}"
+            for name in ("gaec", "scea")
+            for part in (f"PS-{name}-….html", f"PS-{name}-….pdf", "….json")
+        ),
     ]
     assert "letter: due by post" in printed.text
     assert "scea: the letter about the main backup is due, and its file has no postal address" in printed.text

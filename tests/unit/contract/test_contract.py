@@ -41,7 +41,6 @@ def test_the_contract_of_a_server(inventory: Inventory) -> None:
                 "mobile": "06 12 34 56 78",
             },
             "substitute": {
-                "retired": {},
                 "title": "M.",
                 "first_name": "Gaëtan",
                 "name": "Lefèvre",
@@ -61,6 +60,7 @@ def test_the_contract_of_a_server(inventory: Inventory) -> None:
         "downlink_mbit": None,
         "dumps": {r"D:\isagiwf\backup": 4},
         "paper": {"address": None, "by_mail": False, "signed": None},
+        "retired": {},
         "form": {
             "root": "D:\\",
             "boxes": {
