@@ -9,7 +9,7 @@ it begins, so that the next run finishes it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ from .proof import objections
 from .repository import Interrupted, Locked, Repository, RepositoryError, Unmeasurable
 from .retention import Action, Decision, Rules, Snapshot, counts, day_of, plan, removal_order
 from .shape import as_json
-from .state import REJECTED, RELEASED, Judgement, Known, State
+from .state import REJECTED, RELEASED, Judgement, Known, State, Unreadable
 from .sudden_loss import Compared, losses
 from .volume import Counted, Use
 
@@ -333,7 +333,7 @@ def gather(order: Order, repository: Repository, state: State, now: datetime) ->
     ordered = state.ordered() if order.perimeter is None else state.ordered().now(order.perimeter)
     # What was compared with a version that is now found forged is compared anew, while it is here. So is what
     # looked like a loss before it was known here that a directory has left the contract.
-    here, lost = {one.id for one in snapshots}, state.report().losses
+    here, lost = {one.id for one in snapshots}, _lost(state)
     versions = {
         name: known
         for name, known in state.versions().items()
@@ -362,6 +362,14 @@ def gather(order: Order, repository: Repository, state: State, now: datetime) ->
         now=now,
         unmeasured=tuple(unmeasured),
     )
+
+
+def _lost(state: State) -> Collection[str]:
+    """The versions that were a loss at the last maintenance; a damaged report is made anew by this one."""
+    try:
+        return state.report().losses
+    except Unreadable:
+        return ()
 
 
 def _measure_new(
