@@ -80,9 +80,10 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={name: {"type": "str", "required": True} for name in names}, supports_check_mode=True
     )
-    client, server, name, *folders = (module.params[one] for one in names)
+    client, server, name = (module.params[one] for one in names[:3])
+    data, state, config = (Path(module.params[one], client) for one in names[3:])
     try:
-        moves = rename(*(Path(one, client) for one in folders), server, name, module.check_mode)
+        moves = rename(data, state, config, server, name, module.check_mode)
     except ProSecoursError as error:
         module.fail_json(msg=f"{client}: {error}")
     except OSError as error:
