@@ -1,4 +1,4 @@
-"""The collection as Galaxy installs it: an environment of its own, a folder that is no checkout, docs/install.md."""
+"""The collection as Galaxy installs it: in an environment of its own, by what docs/install.md says."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ class Admission:
                         raise Rubbish(f"says of the pack {pack[:8]} what is not so")
                 self.storage.write(kind, name, data)
             else:
-                sealed.tree_of(self._opener(), data)
+                sealed.snapshot_of(self._opener(), data)
                 self.storage.write(kind, name, data)
 
     def _there(self, pack: str) -> Entry | None:
@@ -192,7 +192,7 @@ class Admission:
             return None
 
     def document(self, data: bytes) -> Document:
-        """What an index or a snapshot says. Raises Rubbish."""
+        """What a snapshot says. Raises Rubbish."""
         return self._opener().document(data)
 
     def removed(self, kind: str, name: str) -> None:

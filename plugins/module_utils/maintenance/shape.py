@@ -7,7 +7,7 @@ annotations of a dataclass say. From there to the end it is typed. Standard libr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, date, datetime
 from functools import cache
@@ -56,7 +56,7 @@ def read(kind: type[Kind], value: Any) -> Kind:
     A field that has a default may be missing, and what no field asks for is passed over: so what an older or
     newer version wrote is read as far as it is understood.
     """
-    return cast(Kind, _reader(kind)(value))
+    return cast(Kind, _reader(cast(Any, kind))(value))
 
 
 def as_json(one: Any) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _each(items: Iterable[tuple[Any, Any]], readers: Iterable[Reader]) -> Iterat
             raise wrong.below(name) from None
 
 
-def _bounded(value: Any, kind: type | tuple[type, ...]) -> None:
+def _bounded(value: Any, kind: type[Sized] | tuple[type[Sized], ...]) -> None:
     if not isinstance(value, kind) or len(value) > LONGEST:
         raise NotOfShape
 

@@ -22,7 +22,8 @@ class Machine:
         (self.checkout / "tools").mkdir(parents=True)
         self.programs.mkdir()
         shutil.copy(CHECKOUT / "tools" / "setup", self.checkout / "tools" / "setup")
-        shutil.copy(CHECKOUT / "requirements-dev.txt", self.checkout)
+        for lock in ("requirements.txt", "requirements-dev.txt"):
+            shutil.copy(CHECKOUT / lock, self.checkout)
         self.has(ORDINARY)
         self.program("git", "")
         self.program("id", "echo 1000")

@@ -62,11 +62,20 @@ def test_what_tests_alone_need_is_a_step_of_its_own(machine: Machine) -> None:
     assert machine.setup("packages") == (0, "")
     _python(machine, "exit 0")
     machine.setup("venv")
-    assert machine.setup("tests") == (0, "Installing Debian packages: chromium\n")
-    assert machine.calls("pip") == [
+    cache = {"PROSECOURS_CACHE": str(machine.folder / "cache")}
+    code, said = machine.run("setup", "tests", **cache)
+    assert code == 0
+    assert re.fullmatch(
+        r"Installing Debian packages: chromium\nDownloading the [0-9]+ Python packages of .*\n", said
+    )
+    calls = [line for line in machine.calls("pip") if line != "pip -V"]
+    assert calls[-3:-1] == [
         "pip tools/fetch.py versitygw/linux/amd64 restic/windows/amd64@0.18.1",
         "pip -m windows_lab template",
     ]
+    assert calls[-1].startswith("pip -m pip download --quiet --require-hashes")
+    # What is there is not downloaded again.
+    assert machine.run("setup", "tests", **cache) == (0, "Installing Debian packages: chromium\n")
 
 
 def test_apt_that_fails_is_told_with_its_reason(machine: Machine) -> None:
