@@ -75,6 +75,13 @@ def test_the_order_is_the_schemas() -> None:
     assert re.search(r"<StartBoundary>2026-01-01T22:37:00</StartBoundary>", WANTED), "local time, no zone"
 
 
+def test_what_somebody_waits_for_has_the_priority_of_ordinary_work() -> None:
+    """Task Scheduler's default, 7, also lowers the priority of memory and disk: a restore would crawl."""
+    xml = windows_task.on_demand("Restauration", '/d /c "x.cmd"', "C:\\x")
+    assert re.findall(r"<Priority>(\d+)</Priority>", xml) == ["5"]
+    assert windows_task.parse(WANTED)["priority"] == "7", "the night stays in the background"
+
+
 def test_an_unknown_property_and_a_broken_xml_are_refused() -> None:
     with pytest.raises(KeyError, match="colour"):
         windows_task.render({"colour": "blue"})
