@@ -422,7 +422,8 @@ def _read_back(place: Path, files: Mapping[str, int]) -> None:
             with _disk():
                 path.unlink()
             raise DiskError(
-                f"the disk did not keep {name[:20]} as it was written", f"Take another disk, {AGAIN}"
+                f"the disk did not keep {name[:20]} as it was written",
+                "Take another disk, with a new request",
             )
 
 
