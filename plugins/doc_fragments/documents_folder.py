@@ -10,8 +10,8 @@ class ModuleDocFragment:
 options:
   documents:
     description: >-
-      Where the annexes, their data and the letters of all clients are kept. Without it the folder
-      C(documents) beside the inventory: C(inventories/documents) for C(inventories/mine). Keep it as
-      long as the contracts.
+      Where the contracts' paper is kept: annexes and their data, letters, records of disks. Without it the
+      folder C(documents) beside the inventory: C(inventories/documents) for C(inventories/mine). Keep it
+      as long as the contracts.
     type: str
 """

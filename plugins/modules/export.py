@@ -15,7 +15,7 @@ description:
   - >-
     Each file is judged before it is written, and read back from the disk. The code is kept for this user
     alone and printed on a page of its own, which never travels with the disk.
-  - A run that was cut is gone on with. Delegated to the repository host.
+  - A run that was cut goes on where it stopped. Delegated to the repository host.
 options:
   choice:
     description: The version, as RV(prosecours.backup.restore_version#module:choice) has it.

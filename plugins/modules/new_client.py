@@ -27,7 +27,7 @@ options:
     required: true
   answers:
     description: >-
-      A file with the answers, as docs/fr/guide-technicien.md has it; without it the technician is asked.
+      A file with the answers, as docs/clients.md has it; without it the technician is asked.
     type: str
     default: ""
   annex:

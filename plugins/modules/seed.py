@@ -15,9 +15,9 @@ description:
     A scheduled task does it, which outlives the connection; the same step again joins it.
   - >-
     V(hand_over) has restic check what is on the disk, writes down the name and size of each file and prints
-    the page that both sides sign. V(finish) tells from the next backup what it added, and fails where it did
-    not build on what the disk brought.
-  - Each step is refused before the one that comes first, and done once.
+    the page that both sides sign. V(finish) looks at the next backup, tells what it added, and fails where it
+    did not build on what the disk brought.
+  - A step is refused until the one before it is done, and is done once.
 options:
   step:
     description: What to do.

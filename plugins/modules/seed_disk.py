@@ -17,8 +17,8 @@ description:
     same chunk sizes, key and password, and nobody reads it without the password.
   - >-
     V(load) adds to the server's repository what the manifest of the handing over names. Each file is judged
-    as an upload is before it is added; no file is replaced; the manifest is held against the disk before
-    anything. A run that was cut is gone on with.
+    as an upload is before it is added; no file is replaced; the disk is compared with the manifest before
+    anything else. A run that was cut goes on where it stopped.
   - Delegated to the repository host.
 options:
   step:

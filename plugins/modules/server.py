@@ -31,7 +31,7 @@ options:
     type: str
     default: ""
   address:
-    description: With O(name), where it is reached from now on; without it as before.
+    description: With O(name), where it is reached from now on; if not given, as before.
     type: str
     default: ""
   instruction:
