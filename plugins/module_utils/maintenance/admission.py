@@ -166,8 +166,7 @@ class Admission:
         Raises Rubbish for what would be set aside, for a lie and for damage; then it is not added.
         """
         with self._lock:
-            if hashlib.sha256(data).hexdigest() != name:
-                raise Rubbish("is damaged: its content is not that of its name")
+            _hold(name, data)
             if kind == "data":
                 held = sealed.digest(sealed.pack_of(self._opener(), data))
                 self.storage.write(kind, name, data)
@@ -181,7 +180,7 @@ class Admission:
                         raise Rubbish(f"says of the pack {pack[:8]} what is not so")
                 self.storage.write(kind, name, data)
             else:
-                sealed.snapshot_of(self._opener(), data)
+                self.document(name, data)
                 self.storage.write(kind, name, data)
 
     def _there(self, pack: str) -> Entry | None:
@@ -191,8 +190,10 @@ class Admission:
         except FileNotFoundError:
             return None
 
-    def document(self, data: bytes) -> Document:
-        """What a snapshot says. Raises Rubbish."""
+    def document(self, name: str, data: bytes) -> Document:
+        """What a snapshot says that came on a disk. Raises Rubbish for what is none, or none of that name."""
+        _hold(name, data)
+        sealed.snapshot_of(self._opener(), data)
         return self._opener().document(data)
 
     def removed(self, kind: str, name: str) -> None:
@@ -223,8 +224,7 @@ class Admission:
     def true(self, kind: str, name: str) -> bytes:
         """A file that is given away: a pack with every part held against its id. Raises Rubbish."""
         data = self.storage.read(kind, name)
-        if hashlib.sha256(data).hexdigest() != name:
-            raise Rubbish("is damaged: its content is not that of its name")
+        _hold(name, data)
         if kind == "data":
             sealed.pack_of(self._opener(), data)
         return data
@@ -361,6 +361,12 @@ class Admission:
             for name in keys.keys() - {found[0]}:
                 self.aside["keys", name] = Aside("keys", name, keys[name].at, UNKNOWN_KEY)
         return found
+
+
+def _hold(name: str, data: bytes) -> None:
+    """A file against its name. Raises Rubbish."""
+    if hashlib.sha256(data).hexdigest() != name:
+        raise Rubbish("is damaged: its content is not that of its name")
 
 
 def sentences(admission: Admission) -> Iterator[str]:

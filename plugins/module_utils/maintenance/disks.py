@@ -294,7 +294,7 @@ def _believe(admission: Admission, name: str, data: bytes, manifest: Manifest, s
 
     Any other claim is held against the day on which it came, as ever.
     """
-    claimed = moment_of(str(admission.document(data).get("time", "")))
+    claimed = moment_of(str(admission.document(name, data)["time"]))
     if manifest.begun - CLOCK <= claimed <= manifest.ended + CLOCK:
         state.keep_arrivals({**state.arrivals(), name: claimed})
 
