@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import ProSecoursError
@@ -40,15 +40,28 @@ def rename(data: Path, state: Path, config: Path, old: str, new: str, check: boo
     """Moves what a client's server has in its three folders; the moves that were due.
 
     `data`: the client's repositories; `state`: what the maintenance remembers of it; `config`: its logins and
-    passwords. Raises CannotRename, Busy, OSError.
+    passwords. Raises CannotRename, Busy, Unreadable, Unwritable, OSError.
     """
     with ExitStack() as stack:
         if (state / old).is_dir() and not check:
             stack.enter_context(State(state / old).locked())
         due = list(_due(data, state, config, old, new))
-        for move in () if check else due:
-            move.apply()
+        if not check:
+            _count_once(State(state), old, new)
+            for move in due:
+                move.apply()
     return due
+
+
+def _count_once(client: State, old: str, new: str) -> None:
+    """Else a deploy, which measures it by its new name, would count it twice, and close the client."""
+    if not client.folder.is_dir():
+        return
+    with client.locked():
+        known = client.usage()
+        if known and old in known.servers:
+            servers = {new if name == old else name: use for name, use in known.servers.items()}
+            client.keep_usage(replace(known, servers=servers))
 
 
 def _due(data: Path, state: Path, config: Path, old: str, new: str) -> Iterator[Move]:
@@ -68,7 +81,7 @@ def _due(data: Path, state: Path, config: Path, old: str, new: str) -> Iterator[
         if there.is_dir() and any(there.iterdir()):
             raise CannotRename(f"{there} is there and not empty", "Look at what it is; nothing was moved")
     memory, known = State(state / new), State(state / old)
-    if known.known and memory.known:
+    if known.kept and memory.kept:
         raise CannotRename(
             f"{memory.folder} remembers another server of that name",
             "Give the server another name, or move that folder away; nothing was moved",
@@ -76,7 +89,7 @@ def _due(data: Path, state: Path, config: Path, old: str, new: str) -> Iterator[
     passwords = config / "encryption-passwords"
     if (passwords / old).is_file() and not (passwords / new).exists():
         yield Move(passwords / old, passwords / new)
-    if known.known:
+    if known.kept:
         if memory.folder.is_dir():
             # Left by a deploy that came before: nothing in it that is not made anew.
             yield Move(memory.folder, memory.folder.with_name(f".before-{new}-{time.time_ns()}"))

@@ -159,6 +159,13 @@ class State:
         return (self.folder / "versions.json").exists()
 
     @property
+    def kept(self) -> bool:
+        """There is something in it that no later run finds out again: a disk was loaded, say."""
+        return any(
+            (self.folder / name).exists() for name in ("versions.json", "arrivals.json", "carried.json")
+        )
+
+    @property
     def unfinished(self) -> bool:
         """A removal was begun whose data may not all be pruned."""
         return (self.folder / "unfinished.json").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.rena
     CannotRename,
     rename,
 )
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.state import State
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.volume import Usage, Use
 
 PLACES = ("data", "state", "config/encryption-passwords")
 HAS = ("data/old/config", "state/old/versions.json", "config/encryption-passwords/old")
@@ -46,7 +49,14 @@ def test_wherever_a_run_was_cut_the_next_one_finishes(moved: tuple[bool, ...], t
 
 
 @pytest.mark.parametrize(
-    "also", ["data/new/config", "data/new/x", "data/old/locks/a", "state/new/versions.json"]
+    "also",
+    [
+        "data/new/config",
+        "data/new/x",
+        "data/old/locks/a",
+        "state/new/versions.json",
+        "state/new/arrivals.json",
+    ],
 )
 def test_nothing_is_put_over_anything(also: str, tmp_path: Path) -> None:
     host(tmp_path, *HAS, also)
@@ -66,3 +76,21 @@ def test_a_server_that_has_sent_nothing_has_nothing_to_move(tmp_path: Path) -> N
     host(tmp_path)
     (tmp_path / "data" / "old").mkdir()
     assert run(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["arrivals.json", "carried.json"])
+def test_what_a_disk_brought_goes_along_before_the_first_maintenance(name: str, tmp_path: Path) -> None:
+    host(tmp_path, f"state/old/{name}", "state/new/perimeter.json")
+    assert run(tmp_path) == ["state/new", "state/old"]
+    assert (tmp_path / "state" / "new" / name).read_text() == f"state/old/{name}"
+
+
+def test_a_server_counts_once_for_its_client_s_volume(tmp_path: Path) -> None:
+    host(tmp_path, *HAS)
+    client, use = State(tmp_path / "state"), Use(600, datetime(2026, 11, 2, tzinfo=UTC))
+    client.keep_usage(Usage(1, {"old": use, "other": use}))
+    run(tmp_path, check=True)
+    assert client.usage() == Usage(1, {"old": use, "other": use})
+    run(tmp_path)
+    run(tmp_path)
+    assert client.usage() == Usage(1, {"new": use, "other": use})
