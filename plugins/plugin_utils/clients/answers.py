@@ -167,7 +167,7 @@ def joined(told: Wanted, annex: Wanted) -> tuple[Wanted, list[Mistake]]:
     left = list(annex.servers)
     for server, own in told.servers.items():
         label = own.get(FROM, left[0] if len(annex.servers) == len(told.servers) == 1 else None)
-        if label not in annex.servers:
+        if not isinstance(label, str) or label not in annex.servers:
             known = ", ".join(ascii(one)[1:-1] for one in annex.servers)
             problem = (
                 "the annex has no such server" if label else "which server of the annex it is, is missing"

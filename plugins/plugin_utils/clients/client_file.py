@@ -233,22 +233,15 @@ class ClientFile:
         column = own.start_mark.column if isinstance(own, yaml.MappingNode) else key.start_mark.column + 2
         return again._with(again._lines(key, again.hosts)[1], column, _sealed(sealed))
 
-    def retired(self, server: str, day: str, sealed: str) -> str:
-        """Without the server, which is remembered below RETIRED with what encrypts its backups: as it stands
-        here, or `sealed`."""
+    def retired(self, server: str, day: str, seal: Callable[[], str]) -> str:
+        """Without the server, which is remembered below RETIRED with what encrypts its backups: as the vault
+        has it here, else as `seal` does. A template would be another one's there."""
         key, own = self._of(server)
         password = enter(own, PASSWORDS[1])[1]
+        inside = isinstance(password, yaml.ScalarNode) and password.tag == "!vault"
+        text = str(password.value) if inside and password else seal()
         entry = [f"{_key(server)}:", f"  date: {day}"]
-        if sealed or (isinstance(password, yaml.ScalarNode) and password.tag == "!vault"):
-            text = sealed or str(password and password.value)
-            entry += [f"  {line}" for line in _secret("encryption_password", text)]
-        elif password is not None:
-            written = self.text[password.start_mark.index : password.end_mark.index]
-            if "\n" in written:
-                raise CannotEdit(
-                    f"{PASSWORDS[1]} of {server} is neither in the vault nor on one line", "Edit it"
-                )
-            entry.append(f"  encryption_password: {written}")
+        entry += [f"  {line}" for line in _secret("encryption_password", text)]
         shared = self._part("vars")
         gone, before = enter(shared, RETIRED)
         if gone is not None and isinstance(before, yaml.MappingNode) and not before.flow_style:
@@ -365,7 +358,7 @@ def differences(file: ClientFile, text: str) -> Differences:
 def shown(text: str) -> str:
     """The text of a file for people, without any password; nothing of what cannot be read."""
     try:
-        hidden = sorted(_hidden(yaml.compose(text, Loader=LOADER)), reverse=True)
+        hidden = sorted({*_hidden(yaml.compose(text, Loader=LOADER))}, reverse=True)
     except yaml.YAMLError:
         return "***\n"
     for start, end in hidden:

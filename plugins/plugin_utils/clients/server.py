@@ -16,6 +16,7 @@ from ..ansible_adapter import read_text, resolve
 from ..contract.contracts import RETIRED
 from ..errors import ProSecoursError
 from ..files import write_whole
+from ..repository.instances import REPOSITORIES
 from ..secret import Secret
 from ..validation.mistakes import PlacedMistake
 from ..wording import one_of
@@ -108,6 +109,11 @@ def plan(inventory: Inventory, asked: Asked, today: date, vault: Vault) -> Plan:
     after = inventory.read(path, text)
     if after.contract.errors:
         raise Mistaken(_of_draft(one, path) for one in after.contract.errors)
+    if asked.name and _known(after, asked.name) != _known(before, asked.server):
+        raise Refused(
+            f"The passwords of {asked.server} are made of its name: {asked.name} would have others",
+            "Write them below the server as they are, in the vault (ansible-vault encrypt_string)",
+        )
     for one in after.repository_hosts:
         after.instances(one)
     return Plan(client, path, file.text, text, host)
@@ -154,15 +160,19 @@ def _beside(source: Path, server: str) -> list[Path]:
 
 
 def _keeper(before: Read, client: str) -> str:
-    """The repository host of a client; empty where the inventory has none. Raises Refused for a bucket."""
+    """The repository host of a client. Raises Refused where there is none, and for a bucket."""
     access = before.accesses[client]
     if access.remote:
         raise Refused(
             f"The repositories of {client} are in a bucket, where nothing can be moved to another name",
             "Retire the server, and add the new one by its own name",
         )
-    hosts = before.repository_hosts
-    return access.host or (hosts[0] if hosts else "")
+    if not before.repository_hosts:
+        raise Refused(
+            f"The inventory has no repository host, where what {client} has sent could be moved",
+            f"Add it to {REPOSITORIES} (docs/repository.md): by its new name the server would begin anew",
+        )
+    return access.host or before.repository_hosts[0]
 
 
 def _renamed(file: ClientFile, asked: Asked, before: Read, vault: Vault) -> str:
@@ -177,11 +187,10 @@ def _renamed(file: ClientFile, asked: Asked, before: Read, vault: Vault) -> str:
 
 
 def _retired(file: ClientFile, server: str, before: Read, today: date, vault: Vault) -> str:
-    """What encrypts the backups stays, also where it stood nowhere in the file."""
-    encryption = PASSWORDS[1]
-    given = encryption in file.variables(server)
-    sealed = "" if given else vault(_known(before, server)[encryption].reveal())
-    text = file.retired(server, today.isoformat(), sealed)
+    """What encrypts the backups stays, also where it was made of the server's name."""
+    text = file.retired(
+        server, today.isoformat(), lambda: vault(_known(before, server)[PASSWORDS[1]].reveal())
+    )
     differences(file, text).only_retired(server, RETIRED)
     return text
 

@@ -91,6 +91,8 @@ def test_a_technician_says_the_rest() -> None:
     ]
     one_of_two = Wanted("ete", {}, {"ete-srv": {"ansible_host": "x", "annex_server": "b"}})
     assert "'a'" in answers.joined(one_of_two, two)[1][0].problem
+    several = Wanted("ete", {}, {"ete-srv": {"annex_server": ["a"]}})
+    assert [one.problem for one in answers.joined(several, two)[1]] == ["the annex has no such server"]
     both = Wanted("ete", {"prosecours_subscribed_gb": 1}, {"ete-srv": {"prosecours_root": "E:\\"}})
     assert [one.way for one in answers.joined(both, from_client)[1]] == [
         ("prosecours_subscribed_gb",),

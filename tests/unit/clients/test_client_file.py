@@ -50,9 +50,9 @@ FILES |= {f"{name}, of Windows": text.replace("\n", "\r\n") for name, text in FI
 
 @pytest.mark.parametrize("text", FILES.values(), ids=FILES)
 def test_servers_leave_one_after_the_other(text: str) -> None:
-    for server, sealed in (("one", ""), ("three", "$ANSIBLE_VAULT;1.1;AES256\n65\n")):
+    for server in ("one", "three"):
         file = ClientFile.read(PATH, text)
-        after = file.retired(server, "2026-11-27", sealed)
+        after = file.retired(server, "2026-11-27", lambda: "$ANSIBLE_VAULT;1.1;AES256\n65\n")
         differences(file, after).only_retired(server, RETIRED)
         kept = after.splitlines()
         gone = [line for line in text.splitlines() if line not in kept]
@@ -95,7 +95,7 @@ def test_what_else_an_edit_would_change_is_found() -> None:
     ):
         with pytest.raises(CannotEdit):
             differences(file, wrong).only_renamed("one", "new")
-    right = file.retired("one", "2026-11-27", "")
+    right = file.retired("one", "2026-11-27", str)
     for wrong in (right.replace("rue", "route"), right.replace('"two"', "zwei"), file.text):
         with pytest.raises(CannotEdit):
             differences(file, wrong).only_retired("one", RETIRED)
@@ -112,10 +112,21 @@ def test_what_else_an_edit_would_change_is_found() -> None:
 )
 def test_what_is_written_otherwise_is_refused(text: str) -> None:
     with pytest.raises(CannotEdit):
-        ClientFile.read(PATH, text).retired("one", "2026-11-27", "")
+        ClientFile.read(PATH, text).retired("one", "2026-11-27", str)
+
+
+def test_what_encrypts_a_server_s_backups_is_remembered_as_it_is_and_as_no_template() -> None:
+    file = ClientFile.read(PATH, FILES["hosts first"].replace('"two": {', "two: {"))
+    after = file.retired("two", "2026-11-27", lambda: "$ANSIBLE_VAULT;1.1;AES256\n65\n")
+    differences(file, after).only_retired("two", RETIRED)
+    assert "vault_two" not in after
+    assert after.count("encryption_password: !vault |") == 2
 
 
 def test_no_password_is_shown() -> None:
     text = shown(FILES["vars first"] + "          mail_password: hunter2\n")
     assert not [one for one in ("AES256", "6162", "vault_two", "hunter2") if one in text]
     assert "ansible_host: 10.0.0.1" in text
+    twice = shown("a_password: &it one\nb_password: *it\nc: shown\n")
+    assert "one" not in twice
+    assert twice.endswith("c: shown\n")
