@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -208,10 +208,8 @@ def _maintain(
         now = datetime.now(UTC)
         planned, history = account(door, state, client.subscribed_gb, counted, now, check)
         left = retired_of(client, settings, now)
+        carried = carried_by((*client.servers, *left), client, settings)
         gone, not_gone = _dropped(client, settings, left, now, check)
-        carried = [
-            one for server in client.servers for one in state_of(client, settings, server).carried().values()
-        ]
         report = together(client, parts, planned, history, left, gone, carried)
         if not check:
             state.keep_report(report, now)
@@ -304,6 +302,11 @@ def last_drill(found: Mapping[str, LastDrill]) -> LastDrill | None:
 def state_of(client: Client, settings: Settings, server: str = "") -> State:
     """What is remembered of a client, and below it of each of its servers."""
     return State(Path(settings.state_folder, client.client, server))
+
+
+def carried_by(servers: Iterable[str], client: Client, settings: Settings) -> list[Carried]:
+    """What disks brought and took, of a server that has left since too: the month is billed all the same."""
+    return [one for server in servers for one in state_of(client, settings, server).carried().values()]
 
 
 def _last_of(client: Client, server: str, settings: Settings) -> datetime:

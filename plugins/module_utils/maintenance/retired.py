@@ -9,8 +9,8 @@ things have to be so, each for all days of which the contract promises something
   as one day. A server that comes back begins anew.
 
 A sudden loss in it that nobody has judged holds it: what is older may be all that the client has left. So
-does a snapshot that arrived after its last good maintenance, of which nobody knows what it is: its password
-has left the inventory with the server. Pure but for `drop`. Standard library only.
+does a snapshot that arrived after its last good maintenance, of which nobody knows what it is: of a server
+that has left no repository is read any more. Pure but for `drop`. Standard library only.
 """
 
 from __future__ import annotations
