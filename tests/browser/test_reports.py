@@ -279,6 +279,7 @@ def test_what_a_client_fills_in_comes_back_as_an_annex(browser: Browser, tmp_pat
     first, second = page.locator("#servers fieldset").all()
     first.locator("[name=root]").fill("D:\\")
     first.locator("[value=isagdwf]").check()
+    second.locator("[name=label]").fill("Serveur principal")
     second.locator("[name=office]").fill("D:\\Bureautique\n\n  E:\\Photos d'été\n")
     with page.expect_download() as download:
         page.click("button[type=submit]")
@@ -308,7 +309,7 @@ def test_what_a_client_fills_in_comes_back_as_an_annex(browser: Browser, tmp_pat
     nothing: dict[str, Any] = {"prosecours_software": [], "prosecours_variants": [], "prosecours_office": []}
     assert found.servers == {
         "Serveur principal": nothing | {"prosecours_root": "D:\\", "prosecours_software": ["isagdwf"]},
-        "Serveur 2": nothing | {"prosecours_office": ["D:\\Bureautique", "E:\\Photos d'été"]},
+        "Serveur principal (2)": nothing | {"prosecours_office": ["D:\\Bureautique", "E:\\Photos d'été"]},
     }
     assert view.said == []
     assert [one for one in view.asked if not one.startswith(("file:", "blob:"))] == []

@@ -38,7 +38,10 @@ function answers() {
       prosecours_office: lines(one, "office"),
     };
     if (text(one, "root")) own.prosecours_root = text(one, "root");
-    found.servers[text(one, "label")] = own;
+    // Two that are called the same stay two.
+    let label = text(one, "label");
+    for (let count = 2; label in found.servers; count++) label = `${text(one, "label")} (${count})`;
+    found.servers[label] = own;
   }
   return found;
 }
