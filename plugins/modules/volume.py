@@ -117,6 +117,7 @@ def main() -> None:
             door_of(order),
             State(Path(given["state"])),
             order.subscribed_gb,
+            order.servers.keys(),
             {host: int(size) for host, size in given["measured"].items()},
             module.check_mode,
         )

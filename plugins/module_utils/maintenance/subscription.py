@@ -7,7 +7,7 @@ password. Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,26 +40,39 @@ class Plan:
 
 
 def settle(
-    door: Door, state: State, subscribed_gb: int, measured: Mapping[str, int], check: bool
+    door: Door,
+    state: State,
+    subscribed_gb: int,
+    servers: Collection[str],
+    measured: Mapping[str, int],
+    check: bool,
 ) -> dict[str, Any]:
-    """Open or close the client's repositories as the volume now says. `measured`: server -> bytes of its
-    perimeter.
+    """Open or close the client's repositories as the volume now says. `servers`: those of the contract;
+    `measured`: server -> bytes of its perimeter.
 
     Raises Busy while another one does so.
     """
-    planned = plan(door, state, subscribed_gb, measured, datetime.now(UTC))
+    planned = plan(door, state, subscribed_gb, servers, measured, datetime.now(UTC))
     if planned.changes and not check:
         with state.locked():
-            planned = plan(door, state, subscribed_gb, measured, datetime.now(UTC))
+            planned = plan(door, state, subscribed_gb, servers, measured, datetime.now(UTC))
             state.keep_usage(planned.after)
             door.move(planned.after.over)
     return report(planned)
 
 
-def plan(door: Door, state: State, subscribed_gb: int, measured: Mapping[str, int], now: datetime) -> Plan:
-    """Reads only."""
+def plan(
+    door: Door,
+    state: State,
+    subscribed_gb: int,
+    servers: Collection[str],
+    measured: Mapping[str, int],
+    now: datetime,
+) -> Plan:
+    """Reads only. What a server has that is in the contract no more counts for nothing."""
     before = state.usage()
-    known = Usage(subscribed_gb, before.servers if before else {})
+    kept = {server: use for server, use in (before.servers if before else {}).items() if server in servers}
+    known = Usage(subscribed_gb, kept)
     after = known.learned({host: Use(size, now) for host, size in measured.items()})
     return Plan(before, after, door.closed, door.fenced)
 

@@ -93,7 +93,7 @@ class Served:
         return outcome.reports[known.client]
 
     def settle(self, subscribed_gb: int = 1, check: bool = False, **measured: int) -> dict[str, Any]:
-        return settle(door_of(self.known), self.state, subscribed_gb, measured, check)
+        return settle(door_of(self.known), self.state, subscribed_gb, self.known.servers, measured, check)
 
     def modes(self) -> dict[str, int]:
         folders = (path for path in (self.client.path, *self.client.path.rglob("*")) if path.is_dir())
@@ -322,7 +322,7 @@ def test_the_gate_never_leads_elsewhere(tmp_path: Path) -> None:
 def test_a_repository_that_is_not_there_yet_is_open(tmp_path: Path) -> None:
     gate, state = Gate(tmp_path / "a", (tmp_path / "a" / "b",)), State(tmp_path / "state")
     assert gate.closed is False
-    assert settle(gate, state, 1, {"srv": 1}, check=False)["changed"] is False
+    assert settle(gate, state, 1, {"srv"}, {"srv": 1}, check=False)["changed"] is False
     assert not state.folder.exists()
 
 

@@ -44,7 +44,7 @@ def test_passwords_that_stand_below_the_server_stay(tmp_path: Path) -> None:
 def test_passwords_that_would_change_with_the_name_are_refused(name: str, tmp_path: Path) -> None:
     made = {f"prosecours_{name}_password": "password-of-{{ inventory_hostname }}"}
     with pytest.raises(server.Refused, match=r"are made of its name: new would have others.*in the vault"):
-        plan(inventory(tmp_path, **made))
+        plan(inventory(tmp_path, host=True, **made))
 
 
 def test_without_a_host_there_is_nowhere_to_move_its_repository(tmp_path: Path) -> None:
