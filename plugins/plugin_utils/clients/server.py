@@ -109,6 +109,11 @@ def plan(inventory: Inventory, asked: Asked, today: date, vault: Vault) -> Plan:
     after = inventory.read(path, text)
     if after.contract.errors:
         raise Mistaken(_of_draft(one, path) for one in after.contract.errors)
+    if asked.server in after.groups["all"]:
+        raise Refused(
+            f"{asked.server} stands in another file of the inventory too, in a group that would keep it",
+            "Move what it has by that group into the client's file, and take it out there first",
+        )
     if asked.name and _known(after, asked.name) != _known(before, asked.server):
         raise Refused(
             f"The passwords of {asked.server} are made of its name: {asked.name} would have others",

@@ -47,6 +47,13 @@ def test_passwords_that_would_change_with_the_name_are_refused(name: str, tmp_pa
         plan(inventory(tmp_path, host=True, **made))
 
 
+def test_a_server_that_another_file_names_too_is_not_left_there_behind(tmp_path: Path) -> None:
+    where = inventory(tmp_path)
+    write(tmp_path / "inventory" / "domain.yml", {"kerberos": {"hosts": {"old": {"ansible_user": "x"}}}})
+    with pytest.raises(server.Refused, match=r"stands in another file of the inventory too.*client's file"):
+        plan(where)
+
+
 def test_without_a_host_there_is_nowhere_to_move_its_repository(tmp_path: Path) -> None:
     with pytest.raises(server.Refused, match=r"no repository host, where what ferme has sent could be moved"):
         plan(inventory(tmp_path, host=False))
