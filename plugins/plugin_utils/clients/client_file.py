@@ -108,7 +108,7 @@ def render(wanted: Wanted, where: Path, credentials: Mapping[str, Credentials]) 
         " docs/fr/inventaire.md explains every line.",
         f"{CLIENTS}:",
         "  children:",
-        f"    {wanted.client}:",
+        f"    {_key(wanted.client)}:",
         "      vars:",
     ]
     told = [name for section in SECTIONS for name in section.names]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.prosecours.backup.plugins.plugin_utils.clients.answers import Wanted
 from ansible_collections.prosecours.backup.plugins.plugin_utils.clients.client_file import (
+    MASKED,
     CannotEdit,
     ClientFile,
     differences,
+    render,
     shown,
 )
 from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.contracts import RETIRED
@@ -130,3 +133,8 @@ def test_no_password_is_shown() -> None:
     twice = shown("a_password: &it one\nb_password: *it\nc: shown\n")
     assert "one" not in twice
     assert twice.endswith("c: shown\n")
+
+
+def test_names_that_mean_something_to_yaml_are_names() -> None:
+    text = render(Wanted("on", {}, {"no": {}}), PATH.absolute(), {"no": MASKED})
+    assert [line.strip() for line in text.splitlines() if line.endswith("':")] == ["'on':", "'no':"]
