@@ -13,7 +13,7 @@ from ..plugin_utils.ansible_adapter import (
     servers_of,
 )
 from ..plugin_utils.contract import contracts as contract
-from ..plugin_utils.validation.mistakes import listing, sentence, summary
+from ..plugin_utils.validation.mistakes import sentence, summary
 
 
 class ActionModule(CoreAction):
@@ -33,9 +33,7 @@ class ActionModule(CoreAction):
             documents_folder(arguments["documents"], variables),
         )
         if found.errors:
-            # Ansible prints a failed result twice, and by default as escaped JSON: no place for a list.
-            self.show("\n" + listing(found.errors, Path.cwd()), stderr=True)
-            return {"failed": True, "msg": f"{summary(found.errors)}, listed above. No server was touched."}
+            return self.listed(found.errors, f"{summary(found.errors)}, listed above. No server was touched.")
         result = {"changed": False, "clients": found.clients, "hosts": found.hosts}
         if found.warnings:
             result["warnings"] = [sentence(one, Path.cwd()) for one in found.warnings]

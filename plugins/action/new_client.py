@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..plugin_utils.ansible_adapter import CoreAction, Variables, read_text, sealed
+from ..plugin_utils.ansible_adapter import CoreAction, Variables, sealed
 from ..plugin_utils.clients import answers, new_client, questions
 from ..plugin_utils.clients.answers import Wanted
 from ..plugin_utils.clients.draft import Inventory
 from ..plugin_utils.clients.new_client import Mistaken, Plan, Refused, Source
 from ..plugin_utils.clients.placement import Room
 from ..plugin_utils.contract.files import CLIENTS
-from ..plugin_utils.validation.mistakes import listing
-from ..plugin_utils.wording import plural
 
 
 class ActionModule(CoreAction):
@@ -37,12 +35,7 @@ class ActionModule(CoreAction):
                 self._confirm(new_client.plan(*given))
             planned = new_client.write(*given, check=self._task.check_mode)
         except Mistaken as error:
-            # Ansible prints a failed result twice, and by default as escaped JSON: no place for a list.
-            self.show("\n" + listing(error.errors, Path.cwd()), stderr=True)
-            return {
-                "failed": True,
-                "msg": f"{plural(len(error.errors), 'error')}, listed above. Nothing was written.",
-            }
+            return self.listed(error.errors, str(error))
         return self._result(planned, inventory, silent)
 
     def _source(self, file: str, annex: Wanted, variables: Variables) -> Source:
@@ -51,7 +44,7 @@ class ActionModule(CoreAction):
             groups = variables["groups"]
             told = questions.asked(self.ask, annex, list(groups), list(groups.get(CLIENTS, [])))
             return Source(answers.joined(told, annex)[0] if annex.servers else told)
-        told, scope, wrong = answers.read(_path(file), self._text)
+        told, scope, wrong = answers.read(_path(file), self.text_of)
         if annex.servers and scope and not wrong:
             told, mistakes = answers.joined(told, annex)
             wrong = [answers.placed(scope, one) for one in mistakes]
@@ -59,11 +52,6 @@ class ActionModule(CoreAction):
         if wrong or mistakes:
             raise Mistaken(wrong or [answers.placed(scope, one) for one in mistakes if scope])
         return Source(told, scope)
-
-    def _text(self, path: Path) -> str:
-        if not path.is_file():
-            raise OSError("there is no such file")
-        return read_text(self._loader, path)
 
     def _confirm(self, planned: Plan) -> None:
         if (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ..plugin_utils.ansible_adapter import CoreAction, Variables, sealed
@@ -13,8 +12,6 @@ from ..plugin_utils.clients.draft import Inventory
 from ..plugin_utils.clients.new_client import Mistaken
 from ..plugin_utils.clients.server import Asked, Plan
 from ..plugin_utils.clock import local
-from ..plugin_utils.validation.mistakes import listing
-from ..plugin_utils.wording import plural
 
 
 class ActionModule(CoreAction):
@@ -32,10 +29,7 @@ class ActionModule(CoreAction):
             else:
                 planned = server.plan(inventory, asked, today, sealed)
         except Mistaken as error:
-            # Ansible prints a failed result twice, and by default as escaped JSON: no place for a list.
-            self.show("\n" + listing(error.errors, Path.cwd()), stderr=True)
-            count = plural(len(error.errors), "error")
-            return {"failed": True, "msg": f"{count}, listed above. Nothing was written."}
+            return self.listed(error.errors, str(error))
         result = {
             "changed": False,
             "client": planned.client,

@@ -30,7 +30,7 @@ from .contract.files import CLIENTS
 from .errors import ProSecoursError
 from .journal import runs as journal_runs
 from .libraries import missing
-from .validation.mistakes import Origin, Way
+from .validation.mistakes import Origin, PlacedMistake, Way, listing
 
 try:
     from ansible._internal._datatag._tags import Origin as Tag
@@ -257,6 +257,18 @@ class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
                 "Interrupted. Nothing was written", "Start again when you have all answers"
             ) from None
         return str(bytes(answer).decode("utf-8", errors="replace")).strip()
+
+    def listed(self, errors: Sequence[PlacedMistake], message: str) -> dict[str, Any]:
+        """A failed result whose errors are shown. Ansible prints a result twice, by default as escaped JSON: no
+        place for a list."""
+        self.show("\n" + listing(errors, Path.cwd()), stderr=True)
+        return {"failed": True, "msg": message}
+
+    def text_of(self, path: Path) -> str:
+        """Of a file that a technician named, decrypted where it is in the vault. Raises OSError."""
+        if not path.is_file():
+            raise OSError("there is no such file")
+        return read_text(self._loader, path)
 
     @abstractmethod
     def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:

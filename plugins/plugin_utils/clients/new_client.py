@@ -17,6 +17,7 @@ from ..files import write_whole
 from ..repository.instances import max_bytes
 from ..validation.lines import Scope
 from ..validation.mistakes import PlacedMistake
+from ..wording import plural
 from . import client_file, placement
 from .answers import SERVERS, Wanted
 from .client_file import HOST, URL, ClientFile, Credentials, Vault
@@ -34,8 +35,8 @@ class Mistaken(Exception):
     """Errors of the answers, or of the inventory, which people get as a list."""
 
     def __init__(self, errors: Iterable[PlacedMistake]) -> None:
-        super().__init__()
         self.errors = sorted(set(errors), key=lambda one: (str(one.file or ""), one.line or 0, one.key))
+        super().__init__(f"{plural(len(self.errors), 'error')}, listed above. Nothing was written.")
 
 
 @dataclass(frozen=True)

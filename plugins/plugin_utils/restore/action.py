@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..ansible_adapter import CoreAction, Variables, read_text
+from ..ansible_adapter import CoreAction, Variables
 from ..contract.model import ClientContract, HostContract, contracts_of
-from ..validation.mistakes import listing
+from ..wording import plural
 
 
 class RequestAction(CoreAction):
@@ -30,23 +30,13 @@ class RequestAction(CoreAction):
         found, errors = self.load(
             # Relative to where the technician stands, not to the playbook.
             Path.cwd() / Path(arguments["path"]).expanduser(),
-            self._text,
+            self.text_of,
             contracts_of(ClientContract, arguments["clients"]),
             contracts_of(HostContract, arguments["hosts"]),
             datetime.now(UTC),
         )
         if found is None:
-            # Ansible prints a failed result twice, and by default as escaped JSON: no place for a list.
-            self.show("\n" + listing(errors, Path.cwd()), stderr=True)
-            count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
-            return {
-                "failed": True,
-                "msg": f"{count} in the request, listed above. {self.refused}",
-                "errors": [f"{error.problem}. {error.remedy}." for error in errors],
-            }
+            count = plural(len(errors), "error")
+            told = self.listed(errors, f"{count} in the request, listed above. {self.refused}")
+            return told | {"errors": [f"{error.problem}. {error.remedy}." for error in errors]}
         return {"changed": False, "request": found.data()}
-
-    def _text(self, path: Path) -> str:
-        if not path.is_file():
-            raise OSError("there is no such file")
-        return read_text(self._loader, path)
