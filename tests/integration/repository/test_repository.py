@@ -302,6 +302,10 @@ def test_a_client_that_leaves_is_left_alone_until_it_is_removed_by_name(empty_de
 
     code, output = remove(empty_depot, "ferme_partie", "ferme_partie")
     assert (code != 0, "is in the inventory" in output) == (True, True)
+    file = empty_depot.folder / "inventory" / "clients" / "ferme_partie.yml"
+    file.write_text(file.read_text("utf-8") + "\t: [", "utf-8")  # no contract any more for Ansible
+    code, output = remove(empty_depot, "ferme_partie", "ferme_partie")
+    assert (code != 0, "is in the inventory" in output) == (True, True)
     empty_depot.forget("ferme_partie")
     played = empty_depot.brought_up()
     assert "ferme_partie: not in the inventory for this host, left as it is" in played.output
