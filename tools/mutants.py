@@ -211,7 +211,7 @@ MUTANTS = (
     ),
     Mutant(
         "block the maintenance by a rubbish", f"{M}/maintenance/admission.py",
-        "            self.aside[kind, name] = Aside(kind, name, at, str(error))\n",
+        "            self.aside[kind, name] = Aside(kind, name, there.at, str(error))\n",
         "            self._admitted[kind].add(name)\n",
         "attacks/test_forged_index.py::test_a_few_bytes_of_rubbish_are_named_and_hold_nothing_up",
     ),
@@ -276,6 +276,11 @@ MUTANTS = (
         "if self._said + said > MOST_SAID:", "if False:",
         "attacks/test_volume.py"
         "::test_a_few_bytes_that_unfold_to_gigabytes_and_paths_without_end_are_rubbish",
+    ),
+    Mutant(
+        "exhaust the memory", f"{M}/maintenance/admission.py",
+        "if size > LARGEST_SEALED[kind]:", "if False:",
+        "unit/maintenance/test_admission.py::test_a_file_without_end_is_named_and_not_read",
     ),
     Mutant(
         "hold up the maintenance", f"{M}/maintenance/client.py", "if facts.unmeasured:", "if False:",

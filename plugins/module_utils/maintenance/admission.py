@@ -33,6 +33,14 @@ MOST_SAID = 32_000_000
 """Characters of the paths, tags and excludes of all snapshots: restic lists them in one answer."""
 MOST_KEYS = 20
 """So many are tried: each costs half a second."""
+LARGEST_SEALED = {
+    "config": 2 * sealed.LARGEST_DOCUMENT,
+    "index": 2 * sealed.LARGEST_INDEX,
+    "keys": 10_000,
+    "locks": 2 * sealed.LARGEST_DOCUMENT,
+    "snapshots": 2 * sealed.LARGEST_DOCUMENT,
+}
+"""Bytes of a file as it lies there; a larger one is not read. A client may fill his whole volume with one."""
 WINDOW, MOST_WINDOWS = 1 << 20, 64
 """Bytes of a pack that are read at once for one of its parts, and how many of them are kept."""
 SAVE_EVERY = 500_000_000
@@ -110,7 +118,7 @@ class Admission:
             new = here.keys() - self._admitted[kind]
             for name in sorted(new, key=lambda name: (here[name].at, name)):
                 if (kind, name) not in self.aside:
-                    self._judge(kind, name, here[name].at)
+                    self._judge(kind, name, here[name])
             self._admitted[kind] &= here.keys()
             return set(self._admitted[kind])
 
@@ -121,7 +129,7 @@ class Admission:
             here = self.storage.listed("locks")
             for name in locks.latest(here):
                 if name not in self._locks and ("locks", name) not in self.aside and self._key is not None:
-                    self._judge("locks", name, here[name].at)
+                    self._judge("locks", name, here[name])
             return [self._locks[name] for name in reversed(locks.latest(here)) if name in self._locks]
 
     def lift_locks(self) -> None:
@@ -235,6 +243,8 @@ class Admission:
 
     def part(self, pack: str, blob: Blob) -> bytes:
         """What is in clear of a part. Raises Rubbish."""
+        if blob.length > sealed.LARGEST_FILE:  # as an index says that nobody has held against its pack
+            raise Rubbish("is larger than restic makes any")
         try:
             sealed_part = self._near(pack, blob.offset, blob.length)
         except FileNotFoundError:
@@ -312,11 +322,11 @@ class Admission:
         except Rubbish as error:
             self.lies[pack] = f"the pack {pack} (arrived {stamp(at)} UTC) {error}"
 
-    def _judge(self, kind: str, name: str, at: datetime) -> None:
+    def _judge(self, kind: str, name: str, there: Entry) -> None:
         try:
-            file = self.storage.read(kind, name)
+            file = self._whole(kind, name, there.size)
             if kind == "locks":
-                self._locks[name] = Lock(*sealed.lock_of(self._opener(), file), at)
+                self._locks[name] = Lock(*sealed.lock_of(self._opener(), file), there.at)
             elif hashlib.sha256(file).hexdigest() == name:
                 if kind == "index":
                     self._indexes[name] = sealed.index_of(self._opener(), file)
@@ -329,9 +339,14 @@ class Admission:
         except FileNotFoundError:
             return  # someone has removed it since
         except Rubbish as error:
-            self.aside[kind, name] = Aside(kind, name, at, str(error))
+            self.aside[kind, name] = Aside(kind, name, there.at, str(error))
         else:
             self._admitted[kind].add(name)
+
+    def _whole(self, kind: str, name: str, size: int) -> bytes:
+        if size > LARGEST_SEALED[kind]:
+            raise Rubbish("is larger than restic makes any")
+        return self.storage.read(kind, name)
 
     def _opener(self) -> Key:
         if self._key is None:
@@ -349,8 +364,8 @@ class Admission:
         tried = sorted(keys, key=lambda name: (name != known, keys[name].at, name))
         for name in tried[:MOST_KEYS]:
             try:
-                key = sealed.key_of(password, self.storage.read("keys", name))
-                key.document(self.storage.read("config", "config"))
+                key = sealed.key_of(password, self._whole("keys", name, keys[name].size))
+                key.document(self._whole("config", "config", self.storage.size("config", "config")))
             except FileNotFoundError:
                 return None, None
             except Rubbish:

@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from . import shape
-from .admission import MOST_KEYS, Admission
+from .admission import LARGEST_SEALED, MOST_KEYS, Admission
 from .errors import ProSecoursError
 from .repository import Repository, moment_of
 from .retention import day_of
@@ -45,8 +45,6 @@ CLOCK = timedelta(minutes=15)
 """By which a server's clock may differ from ours."""
 SAVE_EVERY = 500_000_000
 """Bytes after which is written down what was read."""
-LARGEST_KEY = 10_000
-"""Bytes: restic's have some 450."""
 SECONDS = 1800.0
 """For all folders of a version."""
 AGAIN = "then run the same step again: it goes on where it stopped"
@@ -435,8 +433,8 @@ def _finish(place: Path, admission: Admission, code: str, beside: Mapping[str, b
     keys.mkdir(exist_ok=True)
     (place / "locks").mkdir(exist_ok=True)
     known = Folder(place)
-    there = [name for name, one in known.listed("keys").items() if one.size <= LARGEST_KEY][:MOST_KEYS]
-    if not any(_opens(known.read("keys", name), code) for name in there):
+    small = [name for name, one in known.listed("keys").items() if one.size <= LARGEST_SEALED["keys"]]
+    if not any(_opens(known.read("keys", name), code) for name in small[:MOST_KEYS]):
         key = admission.key_for(code)
         _write(keys / hashlib.sha256(key).hexdigest(), key)
     for name, content in beside.items():
