@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .errors import ProSecoursError
 from .state import State
+from .volume import Usage
 
 FRESH = 1800
 """Seconds in which restic renews a lock; an older one is nobody's (restic's own limit)."""
@@ -55,13 +56,17 @@ def rename(data: Path, state: Path, config: Path, old: str, new: str, check: boo
 
 def _count_once(client: State, old: str, new: str) -> None:
     """Else a deploy, which measures it by its new name, would count it twice, and close the client."""
-    if not client.folder.is_dir():
+    if not _counted(client, old):
         return
     with client.locked():
-        known = client.usage()
-        if known and old in known.servers:
+        if known := _counted(client, old):
             servers = {new if name == old else name: use for name, use in known.servers.items()}
             client.keep_usage(replace(known, servers=servers))
+
+
+def _counted(client: State, server: str) -> Usage | None:
+    known = client.usage()
+    return known if known and server in known.servers else None
 
 
 def _due(data: Path, state: Path, config: Path, old: str, new: str) -> Iterator[Move]:

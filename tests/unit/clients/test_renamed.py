@@ -81,8 +81,10 @@ def test_a_server_that_has_sent_nothing_has_nothing_to_move(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["arrivals.json", "carried.json"])
 def test_what_a_disk_brought_goes_along_before_the_first_maintenance(name: str, tmp_path: Path) -> None:
     host(tmp_path, f"state/old/{name}", "state/new/perimeter.json")
+    (tmp_path / "state" / "lock").unlink()
     assert run(tmp_path) == ["state/new", "state/old"]
     assert (tmp_path / "state" / "new" / name).read_text() == f"state/old/{name}"
+    assert not (tmp_path / "state" / "lock").exists()  # nothing is left that was not there
 
 
 def test_a_server_counts_once_for_its_client_s_volume(tmp_path: Path) -> None:
