@@ -259,8 +259,7 @@ class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
         return str(bytes(answer).decode("utf-8", errors="replace")).strip()
 
     def listed(self, errors: Sequence[PlacedMistake], message: str) -> dict[str, Any]:
-        """A failed result, whose errors are shown: the result itself Ansible prints twice, and by default as
-        escaped JSON."""
+        """A failed result, whose errors are shown here: Ansible prints the result twice, as escaped JSON."""
         self.show("\n" + listing(errors, Path.cwd()), stderr=True)
         return {"failed": True, "msg": message}
 
