@@ -238,7 +238,7 @@ MUTANTS = (
     ),
     Mutant(
         "stop the maintenance by a lock", f"{M}/maintenance/locks.py",
-        "return now - one.at > HOLDS", "return False", "attacks/test_locks.py",
+        "return now - at > HOLDS", "return False", "attacks/test_locks.py",
     ),
     Mutant(
         "stop the maintenance by a lock", f"{M}/maintenance/sealed.py",

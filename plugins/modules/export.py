@@ -80,16 +80,13 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import disks
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.bucket import use
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.errors import (
     ProSecoursError,
     sentence,
 )
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import (
-    Client,
-    Settings,
-    repository_of,
-    state_of,
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.one_server import (
+    SPECIFICATION,
+    one_server,
 )
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.shape import as_json, read
 
@@ -98,11 +95,7 @@ def main() -> None:
     """One server of a client of this host."""
     module = AnsibleModule(
         argument_spec={
-            "order": {"type": "dict", "required": True},
-            "server": {"type": "str", "required": True},
-            "password": {"type": "str", "no_log": True, "required": True},
-            "s3": {"type": "dict", "no_log": True, "required": True},
-            "settings": {"type": "dict", "required": True},
+            **SPECIFICATION,
             "request": {"type": "str", "required": True},
             "disk": {"type": "dict", "required": True},
             "lsblk": {"type": "str", "required": True},
@@ -115,15 +108,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    use(given["s3"])
-    client, settings, server = Client(**given["order"]), Settings(**given["settings"]), given["server"]
     try:
+        mine = one_server(given)
         beside = {name: text.encode() for name, text in given["beside"].items()}
         if given["program"]:
             beside["restic.exe"] = Path(given["program"]).read_bytes()
         told = disks.export(
-            repository_of(client, server, given["password"], settings),
-            state_of(client, settings, server),
+            mine.repository,
+            mine.state,
             Path(disks.mounted(read(disks.Volume, given["disk"]), given["lsblk"])),
             given["version"],
             given["code"],
@@ -132,7 +124,7 @@ def main() -> None:
             check=module.check_mode or given["check_only"],
         )
     except (ProSecoursError, OSError) as error:
-        module.fail_json(msg=f"{server}: {sentence(error)}")
+        module.fail_json(msg=f"{given['server']}: {sentence(error)}")
     module.exit_json(changed=told.added > 0, **as_json(told))
 
 

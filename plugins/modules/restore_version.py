@@ -67,21 +67,18 @@ choice:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.bucket import use
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.errors import (
     ProSecoursError,
     sentence,
 )
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import (
-    Client,
-    Settings,
-    order_of,
-    repository_of,
-    state_of,
-)
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import order_of
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.judgement import (
     objection,
     versions,
+)
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.one_server import (
+    SPECIFICATION,
+    one_server,
 )
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.shape import as_json
 
@@ -90,32 +87,25 @@ def main() -> None:
     """One server of a client of this host."""
     module = AnsibleModule(
         argument_spec={
-            "order": {"type": "dict", "required": True},
-            "server": {"type": "str", "required": True},
-            "password": {"type": "str", "no_log": True, "required": True},
-            "s3": {"type": "dict", "no_log": True, "required": True},
-            "settings": {"type": "dict", "required": True},
+            **SPECIFICATION,
             "version": {"type": "str"},
             "bare": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     given = module.params
-    use(given["s3"])
-    client, settings, server = Client(**given["order"]), Settings(**given["settings"]), given["server"]
-    state = state_of(client, settings, server)
-    if not Path(settings.restic).exists():
-        module.fail_json(
-            msg=f"{settings.restic}: there is no restic. Run playbooks/retention.yml, it brings one."
-        )
     try:
-        repository = repository_of(client, server, given["password"], settings)
+        mine = one_server(given)
+        if not Path(mine.settings.restic).exists():
+            module.fail_json(
+                msg=f"{mine.settings.restic}: there is no restic. Run playbooks/retention.yml, it brings one."
+            )
         if given["version"]:
-            found = objection(repository, state, given["version"], given["bare"])
+            found = objection(mine.repository, mine.state, given["version"], given["bare"])
             module.exit_json(changed=False, objection=found)
-        listed = versions(order_of(client, server, settings), repository, state)
+        listed = versions(order_of(mine.client, mine.server, mine.settings), mine.repository, mine.state)
     except (ProSecoursError, OSError) as error:
-        module.fail_json(msg=f"{server}: {sentence(error)}")
+        module.fail_json(msg=f"{given['server']}: {sentence(error)}")
     module.exit_json(changed=False, versions=[as_json(one) for one in listed])
 
 

@@ -76,16 +76,13 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import disks
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.bucket import use
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.errors import (
     ProSecoursError,
     sentence,
 )
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import (
-    Client,
-    Settings,
-    repository_of,
-    state_of,
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.one_server import (
+    SPECIFICATION,
+    one_server,
 )
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.shape import as_json, read
 
@@ -94,11 +91,7 @@ def main() -> None:
     """One server of a client of this host."""
     module = AnsibleModule(
         argument_spec={
-            "order": {"type": "dict", "required": True},
-            "server": {"type": "str", "required": True},
-            "password": {"type": "str", "no_log": True, "required": True},
-            "s3": {"type": "dict", "no_log": True, "required": True},
-            "settings": {"type": "dict", "required": True},
+            **SPECIFICATION,
             "step": {"type": "str", "choices": ["prepare", "load"], "required": True},
             "request": {"type": "str", "required": True},
             "disk": {"type": "dict", "required": True},
@@ -108,24 +101,21 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    use(given["s3"])
-    client, settings, server = Client(**given["order"]), Settings(**given["settings"]), given["server"]
-    state = state_of(client, settings, server)
     try:
-        repository = repository_of(client, server, given["password"], settings)
-        disk = disks.mounted(read(disks.Volume, given["disk"]), given["lsblk"])
+        mine = one_server(given)
+        disk = Path(disks.mounted(read(disks.Volume, given["disk"]), given["lsblk"]))
         if given["step"] == "prepare":
-            module.exit_json(changed=disks.prepare(repository, state, Path(disk), module.check_mode))
+            module.exit_json(changed=disks.prepare(mine.repository, mine.state, disk, module.check_mode))
         told = disks.load(
-            repository,
-            state,
-            Path(disk),
+            mine.repository,
+            mine.state,
+            disk,
             read(disks.Manifest, given["manifest"]),
             given["request"],
             check=module.check_mode,
         )
     except (ProSecoursError, OSError) as error:
-        module.fail_json(msg=f"{server}: {sentence(error)}")
+        module.fail_json(msg=f"{given['server']}: {sentence(error)}")
     module.exit_json(changed=told.files > 0, **as_json(told))
 
 

@@ -127,10 +127,11 @@ class Admission:
         with self._lock:
             self.names("locks")
             here = self.storage.listed("locks")
-            for name in locks.latest(here):
+            last = locks.latest(here)
+            for name in last:
                 if name not in self._locks and ("locks", name) not in self.aside and self._key is not None:
                     self._judge("locks", name, here[name])
-            return [self._locks[name] for name in reversed(locks.latest(here)) if name in self._locks]
+            return [self._locks[name] for name in reversed(last) if name in self._locks]
 
     def lift_locks(self) -> None:
         """Remove those that hold nothing, whatever they say: restic would wait for one, or fall over it."""
@@ -138,7 +139,9 @@ class Admission:
             if self.names("locks") is None:
                 return
             here, now = self.storage.listed("locks"), datetime.now(UTC)
-            doomed = [name for name in here if locks.over(here[name], now) or ("locks", name) in self.aside]
+            doomed = [
+                name for name in here if locks.over(here[name].at, now) or ("locks", name) in self.aside
+            ]
             for name in doomed[:MOST_LIFTED]:
                 self.storage.remove("locks", name)
 

@@ -32,7 +32,7 @@ class Lock:
 
     def stale(self, now: datetime) -> bool:
         """It was not renewed for 30 minutes, or its process here is gone."""
-        if now - self.since > HOLDS:
+        if over(self.since, now):
             return True
         return self.host == socket.gethostname() and not Path(f"/proc/{self.pid}").exists()
 
@@ -44,9 +44,9 @@ def latest(here: Mapping[str, Entry]) -> list[str]:
 
 def holding(here: Mapping[str, Entry], now: datetime) -> list[str]:
     """Those that are renewed."""
-    return [name for name in latest(here) if not over(here[name], now)]
+    return [name for name in latest(here) if not over(here[name].at, now)]
 
 
-def over(one: Entry, now: datetime) -> bool:
-    """It is not renewed any more."""
-    return now - one.at > HOLDS
+def over(at: datetime, now: datetime) -> bool:
+    """Of one whose file was written `at`: it is not renewed any more."""
+    return now - at > HOLDS

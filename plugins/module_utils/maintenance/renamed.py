@@ -13,11 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import ProSecoursError
+from .locks import HOLDS
 from .state import State
 from .volume import Usage
-
-FRESH = 1800
-"""Seconds in which restic renews a lock; an older one is nobody's (restic's own limit)."""
 
 
 class CannotRename(ProSecoursError):
@@ -78,7 +76,7 @@ def _due(data: Path, state: Path, config: Path, old: str, new: str) -> Iterator[
                 "Give the server another name, or remove one of the two by hand; nothing was moved",
             )
         locks = repository / "locks"
-        if any(time.time() - one.stat().st_mtime < FRESH for one in _files(locks)):
+        if any(time.time() - one.stat().st_mtime < HOLDS.total_seconds() for one in _files(locks)):
             raise CannotRename(
                 f"A backup or a restore is under way in {repository}: it has a lock",
                 "Start again when it has ended, or half an hour after it broke off; nothing was moved",
