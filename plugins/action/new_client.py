@@ -12,6 +12,7 @@ from ..plugin_utils.clients.draft import Inventory
 from ..plugin_utils.clients.new_client import Mistaken, Plan, Refused, Source
 from ..plugin_utils.clients.placement import Room
 from ..plugin_utils.contract.files import CLIENTS
+from ..plugin_utils.validation.lines import placed
 
 
 class ActionModule(CoreAction):
@@ -47,10 +48,10 @@ class ActionModule(CoreAction):
         told, scope, wrong = answers.read(_path(file), self.text_of)
         if annex.servers and scope and not wrong:
             told, mistakes = answers.joined(told, annex)
-            wrong = [answers.placed(scope, one) for one in mistakes]
+            wrong = [placed(scope, one) for one in mistakes]
         told, mistakes = answers.named(told)
         if wrong or mistakes:
-            raise Mistaken(wrong or [answers.placed(scope, one) for one in mistakes if scope])
+            raise Mistaken(wrong or [placed(scope, one) for one in mistakes if scope])
         return Source(told, scope)
 
     def _confirm(self, planned: Plan) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from ..contract import variables
 from ..contract.files import GROUP_NAME, slug
 from ..errors import ProSecoursError
-from ..validation.lines import Scope, document
+from ..validation.lines import Scope, document, placed
 from ..validation.mistakes import Mistake, PlacedMistake, Way
 from ..wording import one_of
 
@@ -78,14 +78,6 @@ def read(path: Path, text_of: Callable[[Path], str]) -> tuple[Wanted, Scope | No
         return Wanted(), None, errors
     wanted, wrong = understood(value, of_client(), of_server())
     return wanted, scope, [*errors, *(placed(scope, one) for one in wrong)]
-
-
-def placed(scope: Scope, mistake: Mistake) -> PlacedMistake:
-    """With its line in the file of answers."""
-    key = ""
-    for step in mistake.way:
-        key += f", entry {step + 1}" if isinstance(step, int) else f".{step}" if key else step
-    return PlacedMistake(scope.file, scope.line(mistake.way), "", key, mistake.problem, mistake.remedy)
 
 
 def named(told: Wanted) -> tuple[Wanted, list[Mistake]]:

@@ -6,12 +6,9 @@ last what only the contract tells: was the option subscribed, is the requester a
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +18,8 @@ from ..clock import PARIS
 from ..contract.model import ClientContract, Contact, HostContract
 from ..files import COLLECTION
 from ..restore import request as restore_request
-from ..restore.request import foreign, moment, placed, requester
-from ..validation.lines import document
+from ..restore.request import foreign, moment, requester
 from ..validation.mistakes import Mistake, PlacedMistake
-from ..validation.schema import mistakes, validator_of
 from ..wording import one_of
 
 SEED, EXPORT = (COLLECTION / "schemas" / f"{name}.schema.json" for name in ("seed", "export"))
@@ -83,11 +78,6 @@ class Export:
         return shape.read(cls, data)
 
 
-@cache
-def _validator(schema: Path) -> Any:
-    return validator_of(schema)
-
-
 def load(
     path: Path,
     text_of: Callable[[Path], str],
@@ -96,17 +86,16 @@ def load(
     now: datetime,
 ) -> tuple[Request | None, list[PlacedMistake]]:
     """The request of a file, or its errors in the order of its lines. `now` has a time zone."""
-    scope, value, errors = document(path, text_of)
-    if scope is None:
+
+    def further(value: Any) -> Iterator[Mistake]:
+        written = shape.read(Written, value)
+        yield from _values(written, now)
+        yield from _against_contract(written, clients, hosts)
+
+    value, errors = restore_request.read(path, text_of, SEED, further)
+    if errors:
         return None, errors
-    wrong = list(mistakes(_validator(SEED), value))
-    written = None if wrong or errors else shape.read(Written, value)
-    if written:
-        wrong = [*_values(written, now), *_against_contract(written, clients, hosts)]
-    errors += [placed(scope, mistake) for mistake in wrong]
-    if errors or not written:
-        return None, sorted(errors, key=lambda error: (error.line or 0, error.key))
-    return _request(value, written, clients), []
+    return _request(value, clients), []
 
 
 def load_export(
@@ -117,28 +106,30 @@ def load_export(
     now: datetime,
 ) -> tuple[Export | None, list[PlacedMistake]]:
     """The same for a request to take a version to its server: one to restore, with a disk."""
-    scope, value, errors = document(path, text_of)
-    if scope is None:
+
+    def further(value: Any) -> Iterator[Mistake]:
+        asked = _asked(value)
+        yield from restore_request.values(asked, now)
+        yield from restore_request.against_contract(asked, clients, hosts)
+        if asked.client in clients:
+            yield from _subscribed("export", asked.client, clients)
+
+    value, errors = restore_request.read(path, text_of, EXPORT, further)
+    if errors:
         return None, errors
-    wrong = list(mistakes(_validator(EXPORT), value))
-    if wrong or errors:
-        errors += [placed(scope, mistake) for mistake in wrong]
-        return None, sorted(errors, key=lambda error: (error.line or 0, error.key))
-    asked = shape.read(restore_request.Written, {**value, "whole_server": True})
-    found = [*restore_request.values(asked, now), *restore_request.against_contract(asked, clients, hosts)]
-    if asked.client in clients:
-        found += _subscribed("export", asked.client, clients)
-    if found:
-        errors = [placed(scope, mistake) for mistake in found]
-        return None, sorted(errors, key=lambda error: (error.line or 0, error.key))
-    disk = _request(value, shape.read(Written, value), clients)
-    return Export(disk, restore_request.request_of(disk.id, asked, clients, hosts)), []
+    disk = _request(value, clients)
+    return Export(disk, restore_request.request_of(disk.id, _asked(value), clients, hosts)), []
 
 
-def _request(value: Any, written: Written, clients: Mapping[str, ClientContract]) -> Request:
+def _asked(value: Any) -> restore_request.Written:
+    return shape.read(restore_request.Written, {**value, "whole_server": True})
+
+
+def _request(value: Any, clients: Mapping[str, ClientContract]) -> Request:
+    written = shape.read(Written, value)
     client, address = clients[written.client], written.requester.strip().lower()
     return Request(
-        hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12],
+        restore_request.digest(value),
         written.client,
         client.name,
         client.reference,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cache
@@ -19,7 +19,7 @@ from ...module_utils.maintenance import shape
 from ..clock import PARIS
 from ..contract.model import ClientContract, Contact, Entry, HostContract
 from ..files import COLLECTION
-from ..validation.lines import Scope, document
+from ..validation.lines import document, placed
 from ..validation.mistakes import Mistake, PlacedMistake
 from ..validation.schema import mistakes, validator_of
 from ..windows import paths as windows_paths
@@ -97,8 +97,31 @@ class Request:
 
 
 @cache
-def _validator() -> Any:
-    return validator_of(SCHEMA)
+def _validator(schema: Path) -> Any:
+    return validator_of(schema)
+
+
+def read(
+    path: Path,
+    text_of: Callable[[Path], str],
+    schema: Path,
+    further: Callable[[Any], Iterable[Mistake]],
+) -> tuple[Any, list[PlacedMistake]]:
+    """What a request's file says, or None and its errors in the order of its lines. `further` is asked about
+    what has the right shape."""
+    scope, value, errors = document(path, text_of)
+    if scope is None:
+        return None, errors
+    wrong = list(mistakes(_validator(schema), value))
+    if not (wrong or errors):
+        wrong = list(further(value))
+    errors += [placed(scope, mistake) for mistake in wrong]
+    return None if errors else value, sorted(errors, key=lambda error: (error.line or 0, error.key))
+
+
+def digest(value: Any) -> str:
+    """What is asked for, not how it is written: another order of keys is the same request."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def load(
@@ -110,26 +133,16 @@ def load(
 ) -> tuple[Request | None, list[PlacedMistake]]:
     """The request of a file, or its errors in the order of its lines. `clients` and `hosts` are by
     their names; `now` has a time zone."""
-    scope, value, errors = document(path, text_of)
-    if scope is None:
+
+    def further(value: Any) -> Iterator[Mistake]:
+        written = shape.read(Written, value)
+        yield from values(written, now)
+        yield from against_contract(written, clients, hosts)
+
+    value, errors = read(path, text_of, SCHEMA, further)
+    if errors:
         return None, errors
-    wrong = list(mistakes(_validator(), value))
-    written = None if wrong or errors else shape.read(Written, value)
-    if written:
-        wrong = list(values(written, now)) + list(against_contract(written, clients, hosts))
-    errors += [placed(scope, mistake) for mistake in wrong]
-    if errors or not written:
-        return None, sorted(errors, key=lambda error: (error.line or 0, error.key))
-    # What is asked for, not how it is written: another order of keys is the same request.
-    digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-    return request_of(digest[:12], written, clients, hosts), []
-
-
-def placed(scope: Scope, mistake: Mistake) -> PlacedMistake:
-    key = ""
-    for step in mistake.way:
-        key += f", entry {step + 1}" if isinstance(step, int) else f".{step}" if key else step
-    return PlacedMistake(scope.file, scope.line(mistake.way), "", key, mistake.problem, mistake.remedy)
+    return request_of(digest(value), shape.read(Written, value), clients, hosts), []
 
 
 # -- layer 3: each value --------------------------------------------------------------------------------

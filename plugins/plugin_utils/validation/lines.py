@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from .mistakes import PlacedMistake, Way
+from .mistakes import Mistake, PlacedMistake, Way
 
 VARIABLE_FOLDERS = ("group_vars", "host_vars")
 """Folders that an inventory may have beside its files (Ansible's names)."""
@@ -107,6 +107,14 @@ def document(path: Path, text_of: Callable[[Path], str]) -> tuple[Scope | None, 
         problem, remedy = "the file holds no keys", "Write a key, a colon and a value on each line"
         return None, None, [PlacedMistake(path, None, "", "", problem, remedy)]
     return Scope(path, "document", path.name, node), value, list(twice(path, node))
+
+
+def placed(scope: Scope, mistake: Mistake) -> PlacedMistake:
+    """A mistake of such a file, with its line."""
+    key = ""
+    for step in mistake.way:
+        key += f", entry {step + 1}" if isinstance(step, int) else f".{step}" if key else step
+    return PlacedMistake(scope.file, scope.line(mistake.way), "", key, mistake.problem, mistake.remedy)
 
 
 def enter(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, yaml.Node | None]:

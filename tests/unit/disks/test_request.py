@@ -11,6 +11,10 @@ import pytest
 import yaml
 from ansible_collections.prosecours.backup.plugins.plugin_utils.disks import request as disk_request
 from ansible_collections.prosecours.backup.plugins.plugin_utils.disks.request import Request
+from ansible_collections.prosecours.backup.plugins.plugin_utils.validation.schema import (
+    mistakes,
+    validator_of,
+)
 from unit.contract import contracts
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -127,7 +131,7 @@ def test_the_example_has_all_that_a_request_may_say(name: str, schema: Path) -> 
     found = yaml.load(example.read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 -- a safe one
     assert found.keys() == json.loads(schema.read_text("utf-8"))["properties"].keys()
     typed = {key: {"true": True, "false": False}.get(str(value), value) for key, value in found.items()}
-    assert list(disk_request.mistakes(disk_request._validator(schema), typed)) == []
+    assert list(mistakes(validator_of(schema), typed)) == []
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
