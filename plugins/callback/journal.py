@@ -100,7 +100,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
-from ..plugin_utils.ansible_adapter import plain
+from ..plugin_utils.ansible_adapter import ACTIONS, SENTENCES, action_of, plain
 from ..plugin_utils.contract.files import CLIENTS
 from ..plugin_utils.files import COLLECTION
 from ..plugin_utils.journal import elsewhere
@@ -109,11 +109,8 @@ from ..plugin_utils.journal import runs as journal_runs
 from ..plugin_utils.journal.runs import CONTROLLER, Rows
 
 PLAYBOOKS = COLLECTION / "playbooks"
-ACTIONS = "prosecours.backup."
 READERS = ("journal",)
 """To read the journal is no intervention."""
-SENTENCES = ("ansible.builtin.assert", "ansible.builtin.fail")
-"""Tasks whose sentence was written by whoever wrote the task: they count where that is this collection."""
 SAID = {name: f"prosecours_{name}" for name in ("technician", "instruction", "reason")}
 """What the technician says of a run -> its variable."""
 NAMING = ("prosecours_retention_client", "prosecours_remove_client")
@@ -153,7 +150,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
         """In somebody else's playbook the first of our actions is where the intervention begins."""
-        if self._play and _own_playbook(self._play) is None and _action(task).startswith(ACTIONS):
+        if self._play and _own_playbook(self._play) is None and action_of(task).startswith(ACTIONS):
             self._note(self._play)
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
@@ -323,7 +320,7 @@ class _Told:
 
 
 def _told(task: Task, result: Mapping[str, Any], failed: bool = False) -> _Told:
-    ours, changes, journal = _action(task).startswith(ACTIONS), result.get("changes"), result.get("journal")
+    ours, changes, journal = action_of(task).startswith(ACTIONS), result.get("changes"), result.get("journal")
     return _Told(
         changed=bool(result.get("changed")),
         failed=failed or bool(result.get("failed")),
@@ -353,7 +350,7 @@ def _changes(task: Task, told: _Told) -> list[str]:
 
 def _failure(task: Task, told: _Told, outcome: str) -> str:
     """The sentence of a failure where it is ours; else what failed."""
-    action = _action(task)
+    action = action_of(task)
     if action.startswith(ACTIONS):
         said = told.known  # else it is an exception's, which may quote an argument
     else:
@@ -362,11 +359,7 @@ def _failure(task: Task, told: _Told, outcome: str) -> str:
 
 
 def _name(task: Task) -> str:
-    return str(task.name or _action(task))
-
-
-def _action(task: Task) -> str:
-    return str(task.resolved_action or task.action)
+    return str(task.name or action_of(task))
 
 
 # -- whose it is ----------------------------------------------------------------------------------------

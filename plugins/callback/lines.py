@@ -36,13 +36,11 @@ from ansible.playbook.task import Task
 from ansible.plugins.callback.default import CallbackModule as Default
 
 from ..module_utils.maintenance.printable import printable_lines
+from ..plugin_utils.ansible_adapter import ACTIONS, SENTENCES, action_of
+from ..plugin_utils.journal.runs import CONTROLLER
 
-ACTIONS = "prosecours.backup."
-SENTENCES = ("ansible.builtin.assert", "ansible.builtin.fail")
-"""Their message was written for people, as our own actions' are."""
 SAYS = "ansible.builtin.debug"
 """A task that is there to say something."""
-CONTROLLER = "localhost"
 OK, FAILED = ("ok", constants.COLOR_OK), ("failed", constants.COLOR_ERROR)
 """What a host's line says, and its colour."""
 SILENT = (
@@ -136,7 +134,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core publishes n
             own = result.result.get("changes") if _ours(result.task) else None
             host = CONTROLLER if result.task.run_once else str(result.host.get_name())
             self._changes[host] = self._changes.get(host, 0) + (len(own) if isinstance(own, list) else 1)
-        if _action(result.task) == SAYS:
+        if action_of(result.task) == SAYS:
             said = result.result.get("msg")
             text = said if isinstance(said, str) else self._dump_results(result.result)
             self._display.display(_named(result, printable_lines(text)))
@@ -175,12 +173,8 @@ for _event in SILENT:
     setattr(CallbackModule, _event, _with_v_only(_event))
 
 
-def _action(task: Task) -> str:
-    return str(task.resolved_action or task.action)
-
-
 def _ours(task: Task) -> bool:
-    return _action(task).startswith(ACTIONS)
+    return action_of(task).startswith(ACTIONS)
 
 
 def _sentence(task: Task, result: Mapping[str, Any]) -> str:
@@ -188,7 +182,7 @@ def _sentence(task: Task, result: Mapping[str, Any]) -> str:
     if "censored" in result:
         return f"{task.get_name()}: it failed; what it says is hidden, since it may hold a secret"
     said = str(result.get("msg") or "").strip()
-    if _ours(task) or _action(task) in SENTENCES:
+    if _ours(task) or action_of(task) in SENTENCES:
         return said
     more = str(result.get("stderr") or result.get("module_stderr") or "").strip()
     return ": ".join(filter(None, (task.get_name(), said, more))) if said or more else ""

@@ -18,6 +18,7 @@ from ansible.errors import AnsibleError, AnsiblePromptInterrupt, AnsiblePromptNo
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecretsContext, match_encrypt_secret
+from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import callback_loader, inventory_loader
 from ansible.vars.hostvars import HostVars
@@ -111,6 +112,17 @@ def read_text(loader: DataLoader, path: Path) -> str:
         return str(plain(loader.get_text_file_contents(str(path))))
     except AnsibleError as error:
         raise OSError(" ".join(str(error).split())) from error
+
+
+ACTIONS = "prosecours.backup."
+"""What the names of the collection's own actions begin with."""
+SENTENCES = ("ansible.builtin.assert", "ansible.builtin.fail")
+"""Tasks whose sentence was written, for people, by whoever wrote the task."""
+
+
+def action_of(task: Task) -> str:
+    """The whole name of a task's action."""
+    return str(task.resolved_action or task.action)
 
 
 class Drafted(DataLoader):  # type: ignore[misc]  # ansible-core publishes no types
