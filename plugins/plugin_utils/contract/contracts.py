@@ -341,9 +341,8 @@ def _contact_twice(values: Values) -> Iterator[Mistake]:
 def _clients(hosts: Mapping[str, HostContract]) -> dict[str, ClientContract]:
     clients: dict[str, ClientContract] = {}
     for host, own in hosts.items():
-        others = clients[own.client.id].hosts if own.client.id in clients else ()
-        before = clients[own.client.id].dumps if own.client.id in clients else {}
-        perimeters = clients[own.client.id].perimeters if own.client.id in clients else {}
+        known = clients.get(own.client.id)
+        others, dumps, perimeters = (known.hosts, known.dumps, known.perimeters) if known else ((), {}, {})
         clients[own.client.id] = ClientContract(
             own.client.id,
             own.client.name,
@@ -355,7 +354,7 @@ def _clients(hosts: Mapping[str, HostContract]) -> dict[str, ClientContract]:
             own.monthly_report,
             own.contacts,
             (*others, host),
-            {**before, host: own.dumps},
+            {**dumps, host: own.dumps},
             {**perimeters, host: tuple(entry.path for entry in own.perimeter)},
             own.retired,
             own.paper,

@@ -52,19 +52,18 @@ class Seen:
 
     agent: agent_facts.Facts
     drive: Drive
+    place: str
+    """Of the repository on the disk."""
     prepared: bool
-    running: bool
-
-    def place(self, server: str) -> str:
-        """The repository on the disk."""
-        return f"{self.drive.letter}:\\{FOLDER}\\{server}"
+    state: agent_facts.Facts
+    """Of the folder of the backup onto the disk."""
 
 
 # -- facts ----------------------------------------------------------------------------------------------
 
 
 def observe(session: Session, request: Request, folder: str) -> Seen:
-    """The facts, by two commands. Raises SessionError, SeedError."""
+    """The facts, by four commands. Raises SessionError, SeedError."""
     agent = agent_facts.observe(session, folder)
     if not agent.exists or not agent.repository_id:
         problem = f"no agent is deployed in {folder}"
@@ -72,8 +71,8 @@ def observe(session: Session, request: Request, folder: str) -> Seen:
     drive = find(session, request)
     place = f"{drive.letter}:\\{FOLDER}\\{request.server}"
     answers = ask(session, [Probe("config", f"if exist {path(place + chr(92) + 'config')} echo 1")])
-    running = agent_facts.observe(session, f"{folder}\\{STATE}", agent_backup.LOOK).running
-    return Seen(agent, drive, b"1" in answers["config"], running)
+    state = agent_facts.observe(session, f"{folder}\\{STATE}", agent_backup.LOOK)
+    return Seen(agent, drive, place, b"1" in answers["config"], state)
 
 
 def find(session: Session, request: Request) -> Drive:
@@ -118,21 +117,19 @@ def fill(
     Raises SessionError, AgentError.
     """
     seen = observe(session, request, folder)
-    place, state = seen.place(request.server), f"{folder}\\{STATE}"
+    state = f"{folder}\\{STATE}"
     if not seen.prepared:
-        problem = f"the disk {request.disk.serial} holds no repository in {place}"
+        problem = f"the disk {request.disk.serial} holds no repository in {seen.place}"
         raise SeedError(session.host, problem, "Run the step prepare on this very disk first")
     if check:
         return {}
-    before = agent_facts.observe(session, state, agent_backup.LOOK)
-    if not seen.running:
+    if not seen.state.running:
         begin()
         _start(session, request, contract, state, seen)
-    say(
-        f"{session.host}: the backup onto {place} goes on in the task {TASK}, with or without this connection"
-    )
+    way = "with or without this connection"
+    say(f"{session.host}: the backup onto {seen.place} goes on in the task {TASK}, {way}")
     try:
-        after = agent_backup.wait(session, state, replace(before, status=None), timeout, say, TASK)
+        after = agent_backup.wait(session, state, replace(seen.state, status=None), timeout, say, TASK)
     except AgentError as error:
         if isinstance(error, SeedError):
             raise
@@ -153,7 +150,7 @@ def _start(session: Session, request: Request, contract: HostContract, state: st
             program="..\\restic.exe",
             running=RUNNING,
         ),
-        **opening_disk(seen.place(request.server)),
+        **opening_disk(seen.place),
     }
     task = windows_task.on_demand(
         "Sauvegarde sur disque Pro Secours", f'/d /e:on /v:off /c ""{state}\\backup.cmd""', state
@@ -214,8 +211,8 @@ def contents(session: Session, request: Request, folder: str, check: bool) -> di
     """What is on the disk, by the names of a manifest, after restic found it whole; what the step before left
     on the server is removed. Raises SessionError, SeedError."""
     seen = observe(session, request, folder)
-    place, state = seen.place(request.server), f"{folder}\\{STATE}"
-    if seen.running:
+    place, state = seen.place, f"{folder}\\{STATE}"
+    if seen.state.running:
         raise SeedError(
             session.host,
             "the backup onto the disk is still running",

@@ -74,7 +74,11 @@ def test_without_an_agent_nothing_is_asked_of_a_disk() -> None:
 
 
 SEEN = Seen(
-    Facts(exists=True, repository_id="ab" * 32, tar=True), Drive("F", "1A2B-3C4D", "AMORCE"), True, False
+    Facts(exists=True, repository_id="ab" * 32, tar=True),
+    Drive("F", "1A2B-3C4D", "AMORCE"),
+    r"F:\ProSecours\moulin-srv1",
+    True,
+    Facts(exists=False),
 )
 
 
