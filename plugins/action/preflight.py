@@ -26,7 +26,7 @@ class ActionModule(CoreAction):
             report = preflight.inspect(session, contract, look, arguments["timeout"])
         except ProSecoursError as error:
             report = preflight.unreached(contract, error, datetime.now(UTC))
-        if arguments["quiet"] and not self._display.verbosity:
+        if arguments["quiet"] and not self.verbose:
             for said in report.said(WARNS):
                 self.show(f"{contract.host}: {said}", color=_COLOURS["warned"])
             refusal = " ".join(report.said(BLOCKS))

@@ -256,6 +256,11 @@ class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
         """Text for the technician's terminal, which nothing in it can steer."""
         self._display.display(printable_lines(text), color=color, stderr=stderr)
 
+    @property
+    def verbose(self) -> bool:
+        """Whether the technician asked for more than a line: `-v`."""
+        return bool(self._display.verbosity)
+
     def ask(self, question: str) -> str:
         """What the technician answers, as one line. Raises NobodyThere, Interrupted."""
         try:
