@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ..plugin_utils.agent import backup as agent_backup
-from ..plugin_utils.ansible_adapter import CoreAction, Variables
-from ..plugin_utils.windows.winrm import WinRMSession
+from ..plugin_utils.ansible_adapter import Variables
+from ..plugin_utils.windows_action import WindowsAction
 
 
-class ActionModule(CoreAction):
+class ActionModule(WindowsAction):
     """Starts the scheduled task, so that a backup by hand is the same as every night's."""
 
     def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
-        session = WinRMSession(self._connection, str(variables["inventory_hostname"]))
+        session = self.session(variables)
         result = agent_backup.back_up(
             session, arguments["folder"].rstrip("\\"), arguments["timeout"], self._task.check_mode, self.show
         )

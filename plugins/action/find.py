@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils.ansible_adapter import CoreAction, Variables
+from ..plugin_utils.ansible_adapter import Variables
 from ..plugin_utils.restore import find as restore_find
 from ..plugin_utils.restore.access import Access
-from ..plugin_utils.windows.winrm import WinRMSession
+from ..plugin_utils.windows_action import WindowsAction
 
 
-class ActionModule(CoreAction):
+class ActionModule(WindowsAction):
     """One session, on the server itself or on one that stands in for it."""
 
     def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
-        session = WinRMSession(self._connection, str(variables["inventory_hostname"]))
+        session = self.session(variables)
         folder = arguments["folder"].rstrip("\\")
         server = arguments["server"] or session.host
         access = Access.from_options(arguments["repository"])

@@ -22,11 +22,6 @@ class ActionModule(CoreAction):
             for client, contract in contracts_of(ClientContract, arguments["clients"]).items()
             if hosts is None or set(hosts) & set(contract.hosts)
         }
-        if arguments["hours"] is not None:
-            past = office_hours.work_past_closing(now, arguments["hours"], clients, arguments["work"])
-            if past:
-                self.show(past, color="yellow")
-            return {"changed": False, "sentence": past}
         shut, sentence = office_hours.refusal(now, clients)
         closed = {
             client: {"why": found.why, "next_opening": found.opens.isoformat()}

@@ -5,24 +5,24 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ..plugin_utils.ansible_adapter import CoreAction, Variables
+from ..plugin_utils.ansible_adapter import Variables
 from ..plugin_utils.contract.model import HostContract
 from ..plugin_utils.errors import ProSecoursError
 from ..plugin_utils.preflight import run as preflight
 from ..plugin_utils.preflight.checks import BLOCKS, WARNS
-from ..plugin_utils.windows.winrm import WinRMSession
+from ..plugin_utils.windows_action import WindowsAction
 
 _COLOURS = {"blocked": "red", "warned": "yellow", "ready": None}
 
 
-class ActionModule(CoreAction):
+class ActionModule(WindowsAction):
     """See plugins/modules/preflight.py for the arguments. Never changed, and the same in check mode."""
 
     def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         contract = HostContract.from_plain(arguments["contract"])
         look = preflight.wanted(contract, arguments["repository"], arguments["folder"])
         try:
-            session = WinRMSession(self._connection, str(variables["inventory_hostname"]))
+            session = self.session(variables)
             report = preflight.inspect(session, contract, look, arguments["timeout"])
         except ProSecoursError as error:
             report = preflight.unreached(contract, error, datetime.now(UTC))

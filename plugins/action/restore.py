@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from ..module_utils.maintenance.shape import read
-from ..plugin_utils.ansible_adapter import CoreAction, Variables
+from ..plugin_utils.ansible_adapter import Variables
 from ..plugin_utils.contract.model import HostContract
 from ..plugin_utils.restore import record as restore_record
 from ..plugin_utils.restore import run as restore
 from ..plugin_utils.restore.access import Access
 from ..plugin_utils.restore.plan import Choice
 from ..plugin_utils.restore.request import Request
-from ..plugin_utils.windows.winrm import WinRMSession
+from ..plugin_utils.windows_action import WindowsAction
 
 
-class ActionModule(CoreAction):
+class ActionModule(WindowsAction):
     """One session; the restore itself runs on the server and outlives it."""
 
     def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
@@ -29,7 +29,7 @@ class ActionModule(CoreAction):
                 f"[{request.host}] No repository host has judged the version: only {request.server} says"
                 " that it is honest (docs/restore.md)"
             )
-        session = WinRMSession(self._connection, str(variables["inventory_hostname"]))
+        session = self.session(variables)
         result = restore.restore(
             session,
             request,

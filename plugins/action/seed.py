@@ -12,18 +12,18 @@ from typing import Any
 
 from ..plugin_utils.agent import backup as agent_backup
 from ..plugin_utils.agent import facts as agent_facts
-from ..plugin_utils.ansible_adapter import CoreAction, Variables, documents_folder
+from ..plugin_utils.ansible_adapter import Variables, documents_folder
 from ..plugin_utils.contract.model import HostContract
 from ..plugin_utils.disks import custody as disk_custody
 from ..plugin_utils.disks import server as disk_server
 from ..plugin_utils.disks.custody import Custody, Step
 from ..plugin_utils.disks.request import Request
 from ..plugin_utils.windows.session import Session
-from ..plugin_utils.windows.winrm import WinRMSession
+from ..plugin_utils.windows_action import WindowsAction
 from ..plugin_utils.wording import show_size
 
 
-class ActionModule(CoreAction):
+class ActionModule(WindowsAction):
     """One step, written down when it is done; one that was done before is only told."""
 
     def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
@@ -37,7 +37,7 @@ class ActionModule(CoreAction):
             if step == "hand_over" and not self._task.check_mode:
                 result["page"] = disk_custody.write_page(path, custody)
             return result
-        session = WinRMSession(self._connection, str(variables["inventory_hostname"]))
+        session = self.session(variables)
         after, outcome = getattr(self, f"_{step}")(session, custody, arguments, path)
         if self._task.check_mode:
             return {"changed": True, "outcome": outcome}

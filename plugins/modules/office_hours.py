@@ -14,9 +14,6 @@ description:
     When they are closed for one of the clients, the whole run is refused before any server is touched; the
     sentence names the clients and their next opening. With a O(reason) it goes on, and the reason goes to the
     journal (C10). Check mode is never refused, as it changes nothing, but says what a run would meet.
-  - >-
-    With O(hours) it refuses nothing, and says instead when the work would run past the end of the office
-    hours.
   - Runs on the controller, by its clock. No server is touched and nothing is changed.
 version_added: 0.1.0
 author:
@@ -36,13 +33,6 @@ options:
       none.
     type: str
     default: ""
-  hours:
-    description: How long the work is estimated to take from now on.
-    type: float
-  work:
-    description: What takes so long, as the beginning of a sentence.
-    type: str
-    default: The work
 attributes:
   check_mode:
     support: full
@@ -61,25 +51,18 @@ EXAMPLES = r"""
     hosts: "{{ ansible_play_hosts }}"
     reason: "{{ prosecours_reason }}"
   run_once: true
-
-- name: Say so before a restore that will not end today
-  prosecours.backup.office_hours:
-    clients: "{{ contract_result.clients }}"
-    hosts: ["{{ inventory_hostname }}"]
-    hours: 6.5
-    work: The restore of moulin-srv1
 """
 
 RETURN = r"""
 sentence:
-  description: What was said; empty when all clients are in office hours, or the work ends in them.
+  description: What was said; empty when all clients are in office hours.
   returned: always
   type: str
   sample: >-
     Outside office hours: it is Saturday; the next opening is Monday 23 November 2026 at 08:30.
 closed:
   description: The clients for which it is closed, why, and when it opens.
-  returned: without O(hours)
+  returned: always
   type: dict
   sample:
     gaec_du_moulin: {why: it is Saturday, next_opening: "2026-11-23T08:30:00+01:00"}

@@ -7,6 +7,7 @@ boundary at which an error becomes a sentence.
 
 from __future__ import annotations
 
+import gc
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecretsContext, match_encrypt_secret
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import callback_loader, inventory_loader
+from ansible.plugins.loader import callback_loader, connection_loader, inventory_loader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
@@ -222,12 +223,22 @@ class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
     """Ansible's argument specification, made of the action's page."""
     JOURNALLED: ClassVar[bool] = True
     """Whether it is part of an intervention, and refuses to work unless the run is journalled (C10)."""
+    CONNECTION: ClassVar[str] = ""
+    """The connection plugin of the hosts that it works on, if it is always the same."""
 
     def __init_subclass__(cls) -> None:
-        """Reads the page as the plugin is loaded: in Ansible's main process, before it forks for hosts."""
+        """What each fork would do again is done as the plugin is loaded: in Ansible's main process, before it
+        forks for hosts.
+
+        The page is read, and the connection plugin with its options. What is in memory by then, no fork's
+        garbage collector touches, so that the inventory of a fleet is not copied page by page for each host.
+        """
         package, _dot, action = cls.__module__.rpartition(".")
         if package.endswith(".action"):
             cls.specification = options.specification(options.documented(action))
+            if cls.CONNECTION:
+                connection_loader.get(cls.CONNECTION, class_only=True)
+            gc.freeze()
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Ansible's entry point. Wrong arguments raise Ansible's own error, before `act` begins."""

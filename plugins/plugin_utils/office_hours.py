@@ -130,14 +130,13 @@ def refusal(now: datetime, clients: Mapping[str, bool]) -> tuple[dict[str, Close
     return shut, f"Outside office hours: {', and '.join(parts)}." if parts else ""
 
 
-def work_past_closing(now: datetime, hours: float, clients: Mapping[str, bool], what: str) -> str:
+def work_past_closing(now: datetime, hours: float, alsace_moselle: bool, what: str) -> str:
     """The sentence that says that `what`, which takes so many hours from now on, would run past the office
-    hours of one of the clients; empty when it would not, or when it is closed already.
+    hours of a client; empty when it would not, or when it is closed already.
     """
-    found = [past for special in set(clients.values()) if (past := overrun(now, hours, special))]
-    if not found:
+    past = overrun(now, hours, alsace_moselle)
+    if not past:
         return ""
-    past = min(found)
     same_day = past.ends.date() == past.closes.date()
     ends = f"{past.ends:%H:%M}" if same_day else moment(past.ends)
     return f"{what} would run until about {ends}, past the end of office hours at {past.closes:%H:%M}."

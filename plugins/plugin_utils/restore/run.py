@@ -78,9 +78,8 @@ def restore(
         say(restore_plan.table(request, made))
         if not done and made.seconds:
             # Only said: whoever begins in office hours is told that it would end after them (C8).
-            calendar = {request.client: contract.alsace_moselle}
-            hours = made.seconds / 3600
-            if late := office_hours.work_past_closing(datetime.now(UTC), hours, calendar, "The restore"):
+            now, hours = datetime.now(UTC), made.seconds / 3600
+            if late := office_hours.work_past_closing(now, hours, contract.alsace_moselle, "The restore"):
                 say(late)
         if done and seen.status is not None and not seen.running:
             say(f"{session.host}: this request has been carried out; another restore needs another request")

@@ -47,6 +47,10 @@ class SessionError(ProSecoursError):
         super().__init__(problem, remedy, host)
 
 
+class OtherConnection(SessionError):
+    """The inventory has another connection than WinRM for the host."""
+
+
 class Unreachable(SessionError):
     """No connection at all: wrong name, wrong port, closed firewall, WinRM not listening."""
 

@@ -24,6 +24,7 @@ from .session import (
     CertificateRefused,
     ConnectionLost,
     LoginRefused,
+    OtherConnection,
     Output,
     ProtocolFault,
     QuotaExceeded,
@@ -60,6 +61,12 @@ class WinRMSession:
         self._offset: float | None = None
         self._renewed = False
         self._command: str | None = None
+        if connection.transport != "winrm":
+            raise OtherConnection(
+                host,
+                f"its ansible_connection is {connection.transport}, and a Windows server is asked over winrm",
+                "Set ansible_connection: ansible.builtin.winrm for prosecours_clients in the inventory",
+            )
         try:
             connection._connect()
         except Exception as error:

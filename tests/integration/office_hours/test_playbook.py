@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 from collections.abc import Iterator
@@ -152,31 +153,36 @@ LONG_WORK = [
     {
         "hosts": "prosecours_clients",
         "gather_facts": False,
-        "tasks": [
-            {
-                "ansible.builtin.import_role": {
-                    "name": "prosecours.backup.office_hours",
-                    "tasks_from": "long_work",
-                },
-                "vars": {
-                    "office_hours_estimate": "{{ hours }}",
-                    "office_hours_work": "The first backup of {{ inventory_hostname }}",
-                },
-            }
-        ],
+        "tasks": [{"ansible.builtin.import_role": {"name": "prosecours.backup.agent"}}],
+        "vars": {"preflight_result": {"first_backup_hours": "{{ hours }}"}},
     },
 ]
+"""The end of deploy.yml, of servers that preflight would have looked at."""
+CLOSED = 9  # a port at which nobody listens
 
 
-@pytest.mark.parametrize(("hours", "said"), [(0.25, False), (2.5, True)])
-def test_work_past_the_closing_is_said_first_and_goes_on(
-    controller: Controller, hours: float, said: bool
+@pytest.mark.parametrize(
+    ("hours", "begins", "said"), [(0.25, "now", False), (2.5, "night", False), (2.5, "now", True)]
+)
+def test_a_first_backup_past_the_closing_is_said_before_it_begins(
+    controller: Controller, hours: float, begins: str, said: bool
 ) -> None:
     playbook = controller.folder / "long.yml"
     playbook.write_text(yaml.safe_dump(LONG_WORK), "utf-8")
-    played = controller.play("2026-11-23 16:30:00", "-e", f'{{"hours": {hours}}}', playbook=playbook)
-    assert played.code == 0, played.output
+    settings = {
+        "hours": hours,
+        "prosecours_agent_first_backup": begins,
+        "ansible_connection": "ansible.builtin.winrm",
+        "ansible_user": "noc",
+        "ansible_password": "nobody asks",
+        "ansible_port": CLOSED,
+    }
+    played = controller.play(
+        "2026-11-23 16:30:00", "--limit", "lac-srv", "-e", json.dumps(settings), playbook=playbook
+    )
+    before, no_answer, _after = played.text.partition("lac-srv: no answer from")
+    assert no_answer, played.output
     sentence = (
         r"The first backup of lac-srv would run until about 20:0\d, past the end of office hours at 18:00\."
     )
-    assert bool(re.search(sentence, played.text)) == said, played.output
+    assert bool(re.search(sentence, before)) == said, played.output

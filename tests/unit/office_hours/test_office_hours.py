@@ -174,7 +174,7 @@ def test_many_clients_are_counted() -> None:
 )
 def test_long_work(now: str, length: float, says: str) -> None:
     at = datetime.fromisoformat(now).replace(tzinfo=PARIS)
-    assert hours.work_past_closing(at, length, {"moulin": False}, "The restore") == says
+    assert hours.work_past_closing(at, length, False, "The restore") == says
 
 
 @pytest.mark.parametrize(

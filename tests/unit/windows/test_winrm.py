@@ -68,6 +68,7 @@ class Protocol:
 
 
 class Connection:
+    transport = "winrm"
     shell_id = "shell1"
 
     def __init__(self, error: Exception | None = None) -> None:
@@ -224,6 +225,14 @@ def test_a_file_that_is_not_taken_in_is_said(
     opened._connection.put_file = put_file
     with pytest.raises(kind, match=re.escape(says)):
         opened.put_file("/x", "C:\\x")
+
+
+def test_another_connection_is_told_and_not_tried() -> None:
+    connection = Connection()
+    connection.transport = "ssh"  # Ansible's own choice where an inventory says nothing
+    with pytest.raises(session.OtherConnection, match="moulin-srv1: its ansible_connection is ssh, and"):
+        winrm_session.WinRMSession(connection, "moulin-srv1")
+    assert connection.logins == 0
 
 
 def test_a_bug_stays_one() -> None:
