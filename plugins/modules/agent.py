@@ -28,8 +28,8 @@ options:
     default: night
   first_backup_hours:
     description: >-
-      How long a first backup is estimated to take, as M(prosecours.backup.preflight) returns it. If one that is
-      started now would run past the end of the office hours (C5), that is said.
+      How long a first backup is estimated to take, as M(prosecours.backup.preflight) returns it. If one that
+      is started now would run past the end of the office hours (C5), that is said.
     type: float
 extends_documentation_fragment:
   - prosecours.backup.agent

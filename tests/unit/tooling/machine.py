@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-ORDINARY = "bash cat cut dirname env flock grep head ln mkdir mktemp readlink rm sha256sum sleep tail"
+ORDINARY = "bash cat cut dirname env flock grep head ln mkdir mktemp mv readlink rm sha256sum sleep tail"
 
 
 class Machine:

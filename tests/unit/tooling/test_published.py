@@ -59,7 +59,7 @@ def test_a_group_of_actions_is_all_that_shares_its_options() -> None:
     on_hosts = {name for name, page in pages.items() if "- prosecours.backup.repository_host\n" in page}
     assert on_hosts <= set(groups["repository_host"])
     actions = (CHECKOUT / "plugins/action").glob("*.py")
-    through_winrm = {path.stem for path in actions if "WinRMSession(" in path.read_text("utf-8")}
+    through_winrm = {path.stem for path in actions if "(WindowsAction)" in path.read_text("utf-8")}
     assert through_winrm == set(groups["server"])
 
 
