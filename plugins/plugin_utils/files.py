@@ -63,6 +63,14 @@ def write_whole(
     return target
 
 
+def remove(path: Path, remedy: str = "See to the rights there, or remove it by hand") -> None:
+    """Remove a file that is no longer true. Raises CannotWrite with `remedy`."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CannotWrite(f"{path} cannot be removed: {error.strerror}", remedy) from error
+
+
 def safe_name(text: str) -> str:
     """A file name of any name: what is not a letter, a digit, ".", "_" or "-" becomes "_"."""
     return re.sub(r"[^\w.-]", "_", text)

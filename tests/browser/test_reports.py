@@ -193,6 +193,37 @@ def test_the_keyboard_leads_to_a_client_and_to_its_figures(
     page.close()
 
 
+@pytest.mark.parametrize("width", [PHONE, 1200])
+def test_a_client_is_found_in_a_fleet(browser: Browser, tmp_path: Path, width: int) -> None:
+    file = tmp_path / "surveillance.html"
+    file.write_text(monitoring_report.html(fleet.typed(fleet.report(40))), "utf-8")
+    page = browser.new_page(viewport={"width": width, "height": 740})
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(file.as_uri())
+    rows = page.get_by_role("table").first.locator("tbody tr")
+    shown, state = rows.filter(visible=True), page.get_by_role("combobox", name="État")
+    assert shown.count() == 40
+    page.get_by_label("Chercher").fill("ELEVAGE fils")  # of EARL Élevage & Fils
+    assert shown.get_by_role("rowheader").all_inner_texts() == ["EARL Élevage & Fils"]
+    assert page.locator("output").inner_text() == "1 sur 40"
+    page.get_by_label("Chercher").fill("")
+    state.select_option("Critique")
+    assert shown.count() == 4
+    if width > PHONE:
+        state.select_option("tous")
+        for turn, last in ((min, "ascending"), (max, "descending")):
+            page.get_by_role("button", name="Volume").click()
+            texts = page.get_by_role("table").first.locator("tbody tr td:nth-child(4)").all_inner_texts()
+            shares = [int(text.split("%")[0]) for text in texts if "%" in text]
+            assert shares[0] == turn(shares)
+            assert page.get_by_role("columnheader", name="Volume").get_attribute("aria-sort") == last
+    broken = {one["id"] for one in Axe().run(page, options=AXE_RULES).response["violations"]}
+    assert broken == set()
+    assert said == []
+    page.close()
+
+
 def test_a_screen_reader_hears_plots_days_and_states(browser: Browser, documents: dict[str, Path]) -> None:
     page = browser.new_page()
     page.goto(documents["surveillance"].as_uri())

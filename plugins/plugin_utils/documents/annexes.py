@@ -6,8 +6,6 @@ the data make the page: a second run finds everything there, and what was printe
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from ..contract.model import ClientContract, HostContract, Retention
 from ..contract.signed import Standing, kept_in, standing
 from ..files import CannotWrite, safe_name, write_whole
 from .french import number
-from .render import TEMPLATES, DocumentError, pdf, render
+from .render import DocumentError, pdf, render, script
 
 BLANK = "annexe-a-remplir.html"
 """The page that a new client fills in, beside the clients' folders."""
@@ -145,8 +143,6 @@ def blank() -> str:
 
     One file like all others: the script in it is known to the browser by its hash, and sends nothing.
     """
-    script = (TEMPLATES / "blank_annex.js").read_text("utf-8")
-    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
     known = catalogue.annexe_1()
     return render(
         "blank_annex.html.j2",
@@ -154,8 +150,7 @@ def blank() -> str:
         form=form.printed_form(),
         boxes={name: box.printed for name, box in known.boxes.items()},
         variants={name: one.printed for name, one in known.variants.items()},
-        script=script,
-        script_hash=f"sha256-{digest}",
+        **script("blank_annex.js"),
     )
 
 

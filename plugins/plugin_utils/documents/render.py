@@ -6,6 +6,8 @@ none, and WeasyPrint is refused every address; so it reads the same from a mail,
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,14 @@ def render(template: str, **context: Any) -> str:
     value that is not given: that is a mistake of the caller, never of a user.
     """
     return _ENVIRONMENT.get_template(template).render(**context)
+
+
+def script(name: str) -> dict[str, str]:
+    """What a page needs that has a script of `templates`: the text, and the hash by which a browser knows it
+    and runs no other (Content Security Policy, script-src)."""
+    text = (TEMPLATES / name).read_text("utf-8")
+    digest = b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return {"script": text, "script_hash": f"sha256-{digest}"}
 
 
 def pdf(html: str) -> bytes:

@@ -17,11 +17,15 @@ from ..clock import local
 from ..documents import plots, views
 from ..documents.french import duration
 from ..documents.model import ClientLine, LastRun, Report, ServerLine, Told
-from ..documents.render import pdf, render
-from ..files import write_whole
+from ..documents.render import pdf, render, script
+from ..files import remove, write_whole
 
 LEVELS = ("critical", "warning", "notice", "ok")
 """Severities and states, the worst first."""
+SECTIONS = 10
+"""Clients whose section stands in the page of the fleet: the worst. With all of theirs, 500 are 18 MB."""
+CLIENTS = "clients"
+"""The folder beside the page with the pages of the others."""
 _CALENDAR_WEEKS = 5
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _SHOWN = ("id", "name", "reference", "contacts", "state", "repository", "repository_failure")
@@ -42,30 +46,58 @@ _EXITS = {
 
 
 def write(report: Report, folder: str | Path, *, with_pdf: bool = False) -> dict[str, str]:
-    """Write `surveillance.html` into `folder`, and `surveillance.pdf` if wished: kind -> path.
+    """Write `surveillance.html` into `folder`, and `surveillance.pdf` if wished: kind -> path. Beside them
+    `clients/ID.html` for each client whose section is not in the page; those of earlier runs go.
 
     The same report gives the same files. Raises CannotWrite, DocumentError.
     """
-    page = html(report)
-    paths = {"html": write_whole(Path(folder) / "surveillance.html", page)}
+    place, clients = Path(folder), _clients(report)
+    others = {f"{client['id']}.html": _alone(report, client) for client in clients[SECTIONS:]}
+    for name, text in others.items():
+        write_whole(place / CLIENTS / name, text)
+    paths = {"html": write_whole(place / "surveillance.html", _page(report, clients, SECTIONS))}
     if with_pdf:
-        paths["pdf"] = write_whole(Path(folder) / "surveillance.pdf", pdf(plots.on_paper(page)))
+        whole = _page(report, clients, len(clients))
+        paths["pdf"] = write_whole(place / "surveillance.pdf", pdf(plots.on_paper(whole)))
+    for old in (place / CLIENTS).glob("*.html"):
+        if old.name not in others:
+            remove(old)
     return {kind: str(path) for kind, path in paths.items()}
 
 
 def html(report: Report) -> str:
-    """The page."""
-    clients = sorted(
+    """The page of the fleet."""
+    return _page(report, _clients(report), SECTIONS)
+
+
+def _clients(report: Report) -> list[dict[str, Any]]:
+    """All clients as they are shown, the worst first."""
+    return sorted(
         (_client(client, report.at) for client in report.clients),
         key=lambda client: (LEVELS.index(client["state"]), client["name"].casefold()),
     )
-    names = {client.id: client.name for client in report.clients}
+
+
+def _alone(report: Report, client: dict[str, Any]) -> str:
+    return render("monitoring_client.html.j2", title=client["name"], at=report.at, client=client)
+
+
+def _page(report: Report, clients: list[dict[str, Any]], sections: int) -> str:
+    """The page, with the sections of the first so many clients."""
+    here = {client["id"] for client in clients[:sections]}
     return render(
         "monitoring_report.html.j2",
         title="Surveillance des sauvegardes",
         at=report.at,
         clients=clients,
-        names=names,
+        here=len(here),
+        many=len(here) < len(clients),
+        places={
+            client["id"]: f"#{client['id']}" if client["id"] in here else f"{CLIENTS}/{client['id']}.html"
+            for client in clients
+        },
+        **script("monitoring_report.js"),
+        names={client.id: client.name for client in report.clients},
         counts={level: sum(client["state"] == level for client in clients) for level in LEVELS},
         findings=by_gravity(finding for client in report.clients for finding in client.findings),
         closed=by_gravity(report.closed),
