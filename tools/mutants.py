@@ -475,7 +475,7 @@ MUTANTS = (
     ),
     Mutant(
         "cut the end of the journal", f"{P}/journal/entries.py",
-        "cut = _cut(path, text, _head(last))", "cut = None",
+        "cut = _cut(writing, last, bool(lost))", "cut = None",
         "unit/journal/test_entries.py::test_an_end_that_was_cut_off_is_not_forgiven_by_the_next_run",
     ),
     Mutant(

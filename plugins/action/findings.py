@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ..plugin_utils.ansible_adapter import CoreAction, Variables, documents_folder, journal_file
+from ..plugin_utils.ansible_adapter import CoreAction, Variables, documents_folder, journal_store
 from ..plugin_utils.contract.model import ClientContract, HostContract, contracts_of
 from ..plugin_utils.documents import mail
 from ..plugin_utils.documents.model import Report
@@ -47,7 +47,7 @@ class ActionModule(CoreAction):
             clients,
             limits,
             f"{arguments['report_directory']}/monitoring",
-            fleet.Outputs(arguments["metrics"], arguments["pdf"], journal_file()),
+            fleet.Outputs(arguments["metrics"], arguments["pdf"], journal_store()),
             datetime.now(UTC),
             check=self._task.check_mode,
             ways=list(_ways(arguments)),

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..module_utils.maintenance.shape import as_json
-from ..plugin_utils.ansible_adapter import CoreAction, Variables, journal_file, journal_setting
+from ..plugin_utils.ansible_adapter import CoreAction, Variables, journal_setting, journal_store, store_at
 from ..plugin_utils.journal import elsewhere, entries, export
+from ..plugin_utils.journal.moving import move
+from ..plugin_utils.journal.stores import FileStore, JournalError, Store
 
 
 class ActionModule(CoreAction):
@@ -19,22 +21,25 @@ class ActionModule(CoreAction):
     JOURNALLED = False  # to read the journal is no intervention
 
     def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
-        path = Path(arguments["path"]) if arguments["path"] else journal_file()
+        store = store_at(arguments["path"]) if arguments["path"] else journal_store()
         client = arguments["client"]
         since, until = (_day(arguments[name], name) for name in ("since", "until"))
+        moved = False
+        if arguments["move_to"]:
+            moved, store = self._moved(store, arguments["move_to"])
         kept = [export.head_from(arguments["head"])] if arguments["head"] else []
         acknowledged = bool(arguments["acknowledge"]) and not self._task.check_mode
         if acknowledged:
             entries.acknowledge(
-                path, arguments["acknowledge"], arguments["technician"], arguments["reason"], kept
+                store, arguments["acknowledge"], arguments["technician"], arguments["reason"], kept
             )
-        verdict = entries.verify(path, kept)
-        problems, notes = elsewhere.checked(path, journal_setting("timestamp_ca"))
+        verdict = entries.verify(store, kept)
+        problems, notes = elsewhere.checked(store, journal_setting("timestamp_ca"))
         verdict = replace(verdict, problems=[*verdict.problems, *problems], notes=[*verdict.notes, *notes])
         chosen = export.choose(verdict, client, since, until)
-        self.show(export.text(path, verdict, chosen))
+        self.show(export.text(store, verdict, chosen))
         result: dict[str, Any] = {
-            "changed": acknowledged,
+            "changed": moved or acknowledged,
             **as_json(verdict.head),
             "runs": len(chosen),
             "files": [],
@@ -45,12 +50,28 @@ class ActionModule(CoreAction):
                 Path(arguments["export"]), name, verdict, chosen, check=self._task.check_mode
             )
             result.update(
-                changed=acknowledged or bool(written.changed), files=[str(file) for file in written.files]
+                changed=moved or acknowledged or bool(written.changed),
+                files=[str(file) for file in written.files],
             )
         if verdict.problems:
             listed = " ".join(verdict.problems)
-            return {**result, "failed": True, "msg": f"The journal {path} is not as it was written. {listed}"}
+            return {
+                **result,
+                "failed": True,
+                "msg": f"The journal {store} is not as it was written. {listed}",
+            }
         return result
+
+    def _moved(self, source: Store, address: str) -> tuple[bool, Store]:
+        """Whether something was moved (in check mode: would be), and what is to be read now."""
+        target = store_at(address)
+        if isinstance(target, FileStore):
+            raise JournalError(
+                f'move_to: "{address}" is no address of a database', "Write postgresql://user@host/database"
+            )
+        looking = bool(self._task.check_mode)
+        lacking = move(source, target, self._display.warning, only_look=looking)
+        return lacking, source if looking else target
 
 
 def _day(text: str | None, name: str) -> date | None:

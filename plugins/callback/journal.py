@@ -25,10 +25,13 @@ description:
     whose instruction; C(prosecours_reason), why outside of office hours.
 requirements:
   - to be enabled, with C(callbacks_enabled = prosecours.backup.journal) in ansible.cfg
+  - SQLAlchemy and psycopg, for a journal in a database
 options:
   journal:
-    description: The file. In a folder with the setgid bit it is made for the group.
-    type: path
+    description: >-
+      The file; in a folder with the setgid bit it is made for the group. Or a database for several
+      controllers, as C(postgresql://user@host/database) without a password.
+    type: str
     default: ~/.local/state/prosecours/journal.jsonl
     env:
       - name: PROSECOURS_JOURNAL
@@ -86,6 +89,7 @@ import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +104,17 @@ from ansible.playbook.task import Task
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
-from ..plugin_utils.ansible_adapter import ACTIONS, SENTENCES, action_of, plain
+from ..plugin_utils.ansible_adapter import ACTIONS, SENTENCES, action_of, journal_store, plain
 from ..plugin_utils.contract.files import CLIENTS
 from ..plugin_utils.files import COLLECTION
-from ..plugin_utils.journal import elsewhere
+from ..plugin_utils.journal import elsewhere, late
 from ..plugin_utils.journal import entries as journal
 from ..plugin_utils.journal import runs as journal_runs
 from ..plugin_utils.journal.runs import CONTROLLER, Rows
 
 PLAYBOOKS = COLLECTION / "playbooks"
+CHECK = "check"
+"""The playbook that says how this installation is set up."""
 READERS = ("journal",)
 """To read the journal is no intervention."""
 SAID = {name: f"prosecours_{name}" for name in ("technician", "instruction", "reason")}
@@ -131,6 +137,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
         self._play: Play | None = None
         self._run: str | None = None
         """The run that is under way: its id, the hosts that it concerns, what happened so far."""
+        self._title = ""
         self._known: set[str] = set()
         self._rows = Rows()
         self._failed_on: dict[tuple[str | None, str], set[str]] = {}
@@ -170,10 +177,6 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
 
     # -- what becomes of it -----------------------------------------------------------------------------
 
-    @property
-    def _file(self) -> Path:
-        return Path(self.get_option("journal"))
-
     def _note(self, play: Play) -> None:
         """Write down what is about to be done, before it is: the run, or the hosts that it comes to now."""
         try:
@@ -191,21 +194,23 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
 
     def _write(self, body: dict[str, Any]) -> None:
         """Into the journal, or nothing goes on (JournalError); then elsewhere, or it is said and goes on."""
-        entry = journal.append(self._file, body, say=self._display.warning)
+        store = journal_store()
+        entry = journal.append(store, body, say=self._display.warning)
         told = ("syslog", "syslog_ca", "timestamp", "timestamp_ca")
         channels = elsewhere.Channels(*(str(self.get_option(name) or "") for name in told))
-        for sentence in elsewhere.tell(channels, self._file, entry):
+        for sentence in elsewhere.tell(channels, store, entry):
             self._display.warning(sentence)
 
     def _beginning(self, play: Play) -> dict[str, Any]:
         self._known, self._failed_on, self._rows = set(), {}, Rows()
+        self._title = _title(self._playbook, play)
         login = pwd.getpwuid(os.getuid()).pw_name
         ahead = self._playbook.get_plays() if self._playbook and _own_playbook(play) else []
         whom = self._whom(play, _hosts([*ahead, play]))
         return {
             "kind": "begin",
             "run": str(uuid.uuid4()),
-            "playbook": _title(self._playbook, play),
+            "playbook": self._title,
             **whom,
             "technician": whom["technician"] or os.environ.get("SUDO_USER") or login,
             "login": login,
@@ -257,12 +262,27 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
         journal_runs.under_way = None
         if not run:
             return
+        end = {**self._rows.end(self._known, interrupted), "run": run}
         try:
-            end = {**self._rows.end(self._known, interrupted), "run": run}
             self._write(end)
         except journal.JournalError as error:
-            self._display.error(f"The end of this run is not in the journal. {error}")
+            self._display.error(
+                f"The end of this run is not in the journal. {error} {self._kept(end)}".strip()
+            )
             raise SystemExit(1) from None
+        if self._title == CHECK and end["result"] == "ok":
+            store = journal_store()
+            self._display.display(f"The journal is kept in the {store.kind} {store}.")
+
+    def _kept(self, end: dict[str, Any]) -> str:
+        """What became of an end that the journal did not take, as a sentence; empty where nothing could."""
+        try:
+            if path := journal_store().waiting:
+                late.keep(path, end, journal.timestamp(datetime.now(UTC)))
+                return f"It is kept in {path}, and the next run from here journals it."
+        except journal.JournalError as error:
+            return str(error)
+        return ""
 
     def _interrupted(self) -> None:
         """At the end of the process: Ctrl-C, or an error of Ansible's own, left the run without its end."""

@@ -13,13 +13,16 @@ description:
   - >-
     An export about one client holds nothing about any other.
   - Runs on the controller. The journal itself is never changed; O(acknowledge) adds an entry to it.
+  - Moves a journal from a file to a database, for several controllers (O(move_to)).
 version_added: 0.1.0
 author:
   - Pro Secours maintainers (@prosecours)
 options:
   path:
-    description: The journal. Without it, the one that the callback writes.
-    type: path
+    description: >-
+      The journal, a path or an address C(postgresql://user@host/database). Without it, the one that the
+      callback writes.
+    type: str
   client:
     description: Only this client's interventions, by its name in the inventory.
     type: str
@@ -49,6 +52,13 @@ options:
       head is explained by it too.
     type: str
     default: ""
+  move_to:
+    description: >-
+      The address of a database, C(postgresql://user@host/database), that takes the journal over, entry by
+      entry as it is. It is verified there before it counts, and is moved as a whole or not at all; a second
+      time nothing changes. The file stays as it is. What is shown and exported is the journal in the
+      database.
+    type: str
   export:
     description: >-
       A folder to write the chosen runs to, as CSV with semicolons and as JSON; without it nothing is
@@ -57,7 +67,8 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Says whether the export would be written; acknowledges nothing.
+    description: >-
+      Says whether the export would be written and the journal moved; acknowledges and moves nothing.
   diff_mode:
     support: none
     description: There is nothing to compare.

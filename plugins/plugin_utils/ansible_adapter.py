@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible import constants
+from ansible.config.manager import ensure_type
 from ansible.errors import AnsibleError, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
@@ -31,6 +32,8 @@ from .contract.contracts import Resolved
 from .contract.files import CLIENTS
 from .errors import ProSecoursError
 from .journal import runs as journal_runs
+from .journal.database import place
+from .journal.stores import FileStore, Store
 from .libraries import missing
 from .validation.mistakes import Origin, PlacedMistake, Way, listing
 
@@ -204,16 +207,35 @@ def documents_folder(given: str | None, variables: Variables) -> Path:
     return sources[0].parent / "documents"
 
 
-def journal_file() -> Path:
-    """The journal that the callback writes: PROSECOURS_JOURNAL, ansible.cfg or its default."""
-    return Path(journal_setting("journal"))
+def journal_store() -> Store:
+    """The journal that the callback writes: PROSECOURS_JOURNAL, ansible.cfg or its default.
+
+    Raises JournalError for an address that is none.
+    """
+    value, origin = _journal_value("journal")
+    return store_at(str(value), origin)
+
+
+def store_at(text: str, origin: str | None = None) -> Store:
+    """The journal of an address, or of a path: from where Ansible found it, as it does with its own paths."""
+    found = place(text)
+    if isinstance(found, FileStore):
+        return FileStore(Path(ensure_type(text, "path", origin=origin)))
+    return found
 
 
 def journal_setting(name: str) -> str:
     """An option of the callback, from the environment, ansible.cfg or its default; empty for none."""
+    return str(_journal_value(name)[0] or "")
+
+
+def _journal_value(name: str) -> tuple[Any, str | None]:
+    """An option of the callback, and where it was found."""
     callback = callback_loader.get("prosecours.backup.journal", class_only=True)
-    value = constants.config.get_config_value(name, plugin_type="callback", plugin_name=callback._load_name)
-    return str(value or "")
+    found: tuple[Any, str | None] = constants.config.get_config_value_and_origin(
+        name, plugin_type="callback", plugin_name=callback._load_name
+    )
+    return found
 
 
 class CoreAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no types

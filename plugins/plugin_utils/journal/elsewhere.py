@@ -2,8 +2,9 @@
 
 A journal that was written anew as a whole, with its head, shows nothing by itself. So whoever wishes has each
 new head told to a syslog receiver of another machine, over TLS (RFC 5424, RFC 5425), and has the last head of
-each run stamped by an authority (RFC 3161). The tokens lie beside the journal in `<journal>.stamps`, a line
-of JSON each: they prove what the journal was at that time, with the authority's certificate alone.
+each run stamped by an authority (RFC 3161). The tokens lie beside the journal (that of a file:
+`<journal>.stamps`), a line of JSON each: they prove what the journal was at that time, with the authority's
+certificate alone.
 
 Both are beside the journal: a channel that refuses costs a sentence, never an entry. Nothing but a head is
 told: a number and a hash.
@@ -28,7 +29,8 @@ from ...module_utils.maintenance.shape import read
 from ..deadline import within
 from ..errors import ProSecoursError
 from ..libraries import INSTALL
-from .entries import Entry, JournalError, head_of, stamps_file, timestamp
+from .entries import Entry, Place, head_of, store_of, timestamp
+from .stores import Store
 
 SECONDS = 10.0
 """For each of the two, whatever the other side does: nobody waits longer for a run to begin or end."""
@@ -57,14 +59,15 @@ class Channels:
     """PEM file of the roots of its certificates."""
 
 
-def tell(channels: Channels, path: Path, entry: Entry, seconds: float = SECONDS) -> list[str]:
+def tell(channels: Channels, place: Place, entry: Entry, seconds: float = SECONDS) -> list[str]:
     """Tell of an entry that is in the journal; that of the end of a run is stamped too. A sentence for each
     channel that did not take it."""
+    store = store_of(place)
     work: list[Callable[[], None]] = []
     if channels.syslog:
-        work.append(lambda: _syslog(channels, path, entry, seconds))
+        work.append(lambda: _syslog(channels, store, entry, seconds))
     if channels.authority and entry.get("kind") == "end":
-        work.append(lambda: _stamp(channels, path, entry, seconds))
+        work.append(lambda: _stamp(channels, store, entry, seconds))
     said = []
     for one in work:
         try:
@@ -82,13 +85,13 @@ _SEE = "See journal_syslog and journal_timestamp below [prosecours] of ansible.c
 # -- syslog ---------------------------------------------------------------------------------------------
 
 
-def _syslog(channels: Channels, path: Path, entry: Entry, seconds: float) -> None:
+def _syslog(channels: Channels, store: Store, entry: Entry, seconds: float) -> None:
     host, port = _place(channels.syslog)
     refused = f"The syslog receiver {host}:{port} was not told the head of the journal"
     try:
         context = ssl.create_default_context(cafile=channels.syslog_ca or None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        message = syslog_message(path, entry, socket.gethostname(), os.getpid())
+        message = syslog_message(str(store), entry, socket.gethostname(), os.getpid())
         with (
             socket.create_connection((host, port), seconds) as plain,
             context.wrap_socket(plain, server_hostname=host) as secured,
@@ -114,10 +117,10 @@ def _place(text: str) -> tuple[str, int]:
     return found[1].strip("[]"), int(found[2] or PORT)
 
 
-def syslog_message(path: Path, entry: Entry, host: str, process: int) -> bytes:
+def syslog_message(place: str, entry: Entry, host: str, process: int) -> bytes:
     """A head as RFC 5424 has it; ASCII, so that no byte order mark is due."""
     own = re.sub(r"[^!-~]", "?", host)[:255] or "-"
-    where = re.sub(r"[^ -~]", "?", str(path))[:500]
+    where = re.sub(r"[^ -~]", "?", place)[:500]
     said = f"{head_of(entry)} {entry.get('kind')} {where}"
     return f"<{AUDIT_NOTICE}>1 {entry['at']} {own} prosecours {process} journal - head {said}".encode("ascii")
 
@@ -125,7 +128,7 @@ def syslog_message(path: Path, entry: Entry, host: str, process: int) -> bytes:
 # -- stamps ---------------------------------------------------------------------------------------------
 
 
-def _stamp(channels: Channels, path: Path, entry: Entry, seconds: float) -> None:
+def _stamp(channels: Channels, store: Store, entry: Entry, seconds: float) -> None:
     """Have a head stamped, hold the answer against the roots, and keep it."""
     head = head_of(entry)
     refused = f"The time stamp authority {_host(channels.authority)} did not stamp the head of the journal"
@@ -158,22 +161,7 @@ def _stamp(channels: Channels, path: Path, entry: Entry, seconds: float) -> None
     if problem := _wrong(token, message, roots, query.nonce):
         raise Untold(f"{refused} as it should ({problem})", _SEE)
     line = {"head": str(head), "token": base64.b64encode(token).decode("ascii")}
-    _keep(path, json.dumps(line, separators=(",", ":")).encode("ascii") + b"\n")
-
-
-def _keep(path: Path, line: bytes) -> None:
-    file = stamps_file(path)
-    try:
-        mode = path.stat().st_mode & 0o666
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, mode), "ab") as out:  # noqa: PTH123
-            out.write(line)
-            out.flush()
-            os.fsync(out.fileno())
-    except OSError as error:
-        raise Untold(
-            f"The time stamp of the journal cannot be kept in {file} ({error.strerror})",
-            "Make room there, or give yourself the right to write it",
-        ) from error
+    store.keep_stamp(json.dumps(line, separators=(",", ":")).encode("ascii"))
 
 
 @dataclass(frozen=True)
@@ -182,17 +170,13 @@ class _Line:
     token: str
 
 
-def checked(path: Path, authority_ca: str) -> tuple[list[str], list[str]]:
+def checked(place: Place, authority_ca: str) -> tuple[list[str], list[str]]:
     """(problems, notes) about all stamps beside a journal; that it holds the stamped heads, `entries.verify`
-    says. Raises Untold when the roots cannot be read, or a library is missing."""
-    try:
-        lines = stamps_file(path).read_bytes().splitlines()
-    except FileNotFoundError:
+    says. Raises Untold when the roots cannot be read, or a library is missing, and JournalError."""
+    store = store_of(place)
+    lines = store.stamps()
+    if not lines:
         return [], []
-    except OSError as error:
-        raise JournalError(
-            f"{stamps_file(path)} cannot be read ({error.strerror})", "Give yourself the right to read it"
-        ) from error
     if not authority_ca:
         return [], [f"{len(lines)} time stamps were not checked: journal_timestamp_ca is not set."]
     roots = _roots(authority_ca)
@@ -203,7 +187,7 @@ def checked(path: Path, authority_ca: str) -> tuple[list[str], list[str]]:
             one = read(_Line, json.loads(line))
             token = base64.b64decode(one.token, validate=True)
         except ValueError:
-            problems.append(f"Line {number} of {stamps_file(path)} is no time stamp.")
+            problems.append(f"Line {number} of the stamps of {store} is no time stamp.")
             continue
         if problem := _wrong(token, one.head.encode(), roots):
             problems.append(f"The time stamp of the head {one.head} is not true ({problem}).")

@@ -15,56 +15,33 @@ cut short, an older save put back. Where the journal does not hold it any more, 
 ever ("cut": `expected` and `found` heads), and `check` repeats it until a technician gave his reason
 ("acknowledged"). Against someone who may write both, keep heads where he may not: see docs/journal.md.
 
-The file is only ever appended to, under a lock, so that it may be made append-only for the kernel as well
-(chattr +a). What a killed writer or a full disk left of a line stays, and the next entry says so ("repair").
+Where it is kept is a store's matter (stores.py, database.py). It is only ever appended to; what a killed
+writer or a full disk left of a line of a file stays, and the next entry says so ("repair"). An entry that
+could not be written in its time, since the database was gone, has the key `late`: when it was (late.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
-import stat
-import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ...module_utils.maintenance.files import write_whole
 from ...module_utils.maintenance.shape import as_json, read
-from ..errors import ProSecoursError
+from . import late
+from .stores import FileStore, Head, JournalError, Say, SpoiltHead, Store, Writing
 
+__all__ = ["Head", "JournalError", "SpoiltHead"]
 Entry = dict[str, Any]
 """An entry as it is read: JSON types only."""
 BEGINNING = "0" * 64
 """What the first entry follows."""
-PATIENCE = 60.0
-"""Seconds to wait for another writer, who needs milliseconds."""
-
-
-class JournalError(ProSecoursError):
-    """The journal cannot be read or written."""
-
-
-class SpoiltHead(JournalError):
-    """What lies beside the journal is no head."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """The newest number and hash, to be kept elsewhere; of an empty journal 0 and None."""
-
-    entries: int
-    head: str | None
-
-    def __str__(self) -> str:
-        """As people note it and `journal.yml` reads it: 124:3f5a…"""
-        return f"{self.entries}:{self.head}" if self.entries else "none"
+Place = Path | Store
+"""A store, or the path of a file that is one."""
 
 
 @dataclass(frozen=True)
@@ -85,49 +62,31 @@ class Verdict:
 # -- writing --------------------------------------------------------------------------------------------
 
 
-def append(
-    path: Path,
-    body: Entry,
-    at: datetime | None = None,
-    say: Callable[[str], None] = lambda _sentence: None,
-) -> Entry:
+def append(place: Place, body: Entry, at: datetime | None = None, say: Say = lambda _sentence: None) -> Entry:
     """Add an entry and return it; it is on the disk then. `body` has `kind` and what belongs to it. `say` is
     told when the journal is shorter, or another, than it was left: that is written down, and it goes on.
 
-    Several processes may do so at once. Raises JournalError.
+    Several processes may do so at once. What waited since an earlier run goes first. Raises JournalError.
     """
-    moment = timestamp(at or datetime.now(UTC))
-    try:
-        _make_folder(path.parent)
-        descriptor = _open(path)
-        try:
-            _lock(descriptor, path)
-            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-            text = _read(descriptor)
-            if not text and not _text(_head_file(path)):
-                # From its first entry on a journal has a head: one without was robbed of it.
-                _keep_head(path, _head(None), mode)
-            last, lost, unfinished = _end(text)
-            bodies = [{"kind": "repair", "lost": lost}] if lost else []
-            cut = _cut(path, text, _head(last))
-            entries: list[Entry] = []
-            for one in [*bodies, *([cut] if cut else []), body]:
-                entries.append(_entry(entries[-1] if entries else last, one, moment))
-            data = b"".join(_line(entry) for entry in entries)
-            _write(descriptor, (b"\n" if unfinished else b"") + data)
-            _keep_head(path, _head(entries[-1]), mode)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise JournalError(
-            f"The journal {path} cannot be written ({error.strerror})",
-            "Every intervention has to be journalled (C10): make room, or give yourself the right to write"
-            " there (docs/journal.md)",
-        ) from error
+    store, now = store_of(place), timestamp(at or datetime.now(UTC))
+    with late.taken(store.waiting) as waited, store.writing(say) as writing:
+        lines = writing.backwards()
+        last, lost = _end(lines)
+        cut = _cut(writing, last, bool(lost))
+        bodies = [
+            *([{"kind": "repair", "lost": lost}] if lost else []),
+            *([cut] if cut else []),
+            *({**one, "late": now} for one in waited),
+            {**body, "at": now},
+        ]
+        entries: list[Entry] = []
+        for one in bodies:
+            entries.append(_entry(entries[-1] if entries else last, {"at": now, **one}))
+        writing.add([_canonical(entry) for entry in entries], _head(entries[-1]))
     if cut:
-        written = entries[-2]
+        written = next(entry for entry in entries if entry["kind"] == "cut")
         say(
-            f"The journal {path} is not as it was left: {_cut_said(written)} The run goes on and is"
+            f"The journal {store} is not as it was left: {_cut_said(written)} The run goes on and is"
             " journalled; find out who did it, put back what a copy still has beside the journal, and"
             f" acknowledge it: playbooks/journal.yml -e prosecours_journal_acknowledge={written['n']}"
             ' -e \'{"prosecours_reason": "..."}\' (docs/journal.md).'
@@ -135,45 +94,48 @@ def append(
     return entries[-1]
 
 
-def acknowledge(path: Path, number: int, by: str, why: str, heads: Sequence[Head] = ()) -> Entry:
+def store_of(place: Place) -> Store:
+    """That of a path is its file."""
+    return FileStore(place) if isinstance(place, Path) else place
+
+
+def acknowledge(place: Place, number: int, by: str, why: str, heads: Sequence[Head] = ()) -> Entry:
     """Write down that a technician knows of the cut that entry `number` tells of; `heads` are those kept
     elsewhere that it explains too. Raises JournalError for another entry, or without a reason."""
-    entries = verify(path).entries
+    store = store_of(place)
+    entries = verify(store).entries
     found = {entry["n"]: entry for entry in entries if entry.get("kind") == "cut"}
     if number not in found:
         known = f"Give one of: {', '.join(map(str, found))}" if found else "There is none in it"
-        raise JournalError(f"Entry {number} of the journal {path} tells of no cut", known)
+        raise JournalError(f"Entry {number} of the journal {store} tells of no cut", known)
     if not why:
         raise JournalError(
-            f"Nobody said why entry {number} of the journal {path}, which tells of a cut, is acknowledged",
+            f"Nobody said why entry {number} of the journal {store}, which tells of a cut, is acknowledged",
             "Set prosecours_reason",
         )
-    lost = [one for one in _stamped(path) if any(_against(entries, one))]
+    lost = [one for one in _stamped(store) if any(_against(entries, one))]
     explained = list(dict.fromkeys(str(one) for one in (*heads, *lost)))
     body = {"kind": "acknowledged", "cut": number, "technician": by, "reason": why, "heads": explained}
-    return append(path, body)
+    return append(store, body)
 
 
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # another one may be making it right now
-
-
-def _cut(path: Path, text: bytes, found: Head) -> Entry | None:
-    """The entry to write when the journal does not hold the head that was kept beside it."""
+def _cut(writing: Writing, last: Entry | None, more: bool) -> Entry | None:
+    """The entry to write when the journal does not hold the head that was kept beside it. `more`: there is
+    something in it beside its last entry."""
+    found = _head(last)
     try:
-        kept = _kept_head(path)
+        kept = writing.heads()
     except SpoiltHead:
         kept = []
     if not kept:
-        return {"kind": "cut", "expected": None, "found": as_json(found)} if text else None
-    if not any(_against(_entries(text), kept[0])):
+        return {"kind": "cut", "expected": None, "found": as_json(found)} if last or more else None
+    if kept[0] == found or not any(_against(_entries([*writing.backwards()][::-1]), kept[0])):
         return None
     return {"kind": "cut", "expected": as_json(kept[0]), "found": as_json(found)}
 
 
-def _entries(text: bytes) -> list[Entry]:
-    return [entry for line in text.split(b"\n") if (entry := _parsed(line))]
+def _entries(lines: Iterable[bytes]) -> list[Entry]:
+    return [entry for line in lines if (entry := _parsed(line))]
 
 
 def _cut_said(cut: Entry) -> str:
@@ -190,75 +152,20 @@ def _cut_said(cut: Entry) -> str:
     return f"it was cut off: it once had {expected.entries} entries, up to {expected} ({last})."
 
 
-def _open(path: Path) -> int:
-    """The journal, opened to append and read.
-
-    In a folder with the setgid bit a new journal is for the group, as several technicians write it; else for
-    its owner alone.
-    """
-    if not path.exists():
-        shared = path.parent.stat().st_mode & stat.S_ISGID
-        # Has its rights before it has its name: another technician may open it in the same moment.
-        draft, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-        try:
-            os.fchmod(draft, 0o660 if shared else 0o600)  # whatever the umask
-            with contextlib.suppress(FileExistsError):
-                os.link(name, path)
-        finally:
-            os.close(draft)
-            Path(name).unlink()
-    return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise JournalError(
-                    f"Another process has held the journal {path} for {PATIENCE:.0f} seconds",
-                    f"See which one with `fuser -v {path}`, and start again when it is done",
-                ) from None
-            time.sleep(0.02)
-
-
-def _read(descriptor: int) -> bytes:
-    with os.fdopen(os.dup(descriptor), "rb") as file:
-        file.seek(0)
-        return file.read()
-
-
-def _end(data: bytes) -> tuple[Entry | None, list[dict[str, Any]], bool]:
-    """The last entry; the unreadable lines after it, described; whether the last line has no end."""
-    *lines, rest = data.split(b"\n")
-    if rest:
-        lines.append(rest)
+def _end(backwards: Iterable[bytes]) -> tuple[Entry | None, list[dict[str, Any]]]:
+    """The last entry, and the unreadable lines after it, described."""
     lost: list[dict[str, Any]] = []
-    for line in reversed(lines):
+    for line in backwards:
         if entry := _parsed(line):
-            return entry, lost[::-1], bool(rest)
+            return entry, lost[::-1]
         lost.append(_described(line))
-    return None, lost[::-1], bool(rest)
+    return None, lost[::-1]
 
 
-def _entry(last: Entry | None, body: Entry, at: str) -> Entry:
+def _entry(last: Entry | None, body: Entry) -> Entry:
     number, prev = (last["n"] + 1, last["hash"]) if last else (1, BEGINNING)
-    entry = {**body, "n": number, "at": at, "prev": prev}
+    entry = {**body, "n": number, "prev": prev}
     return {**entry, "hash": _hash(entry)}
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
-    os.fsync(descriptor)
-
-
-def _keep_head(path: Path, head: Head, mode: int) -> None:
-    """After the entry is on the disk, so that the head that is kept is never ahead of the journal. The folder
-    follows, and with it the name of a new journal."""
-    write_whole(_head_file(path), _canonical(as_json(head)) + b"\n", mode)
 
 
 # -- the form of an entry -------------------------------------------------------------------------------
@@ -273,10 +180,6 @@ def _canonical(value: Entry) -> bytes:
 def _hash(entry: Entry) -> str:
     body = {key: value for key, value in entry.items() if key != "hash"}
     return hashlib.sha256(_canonical(body)).hexdigest()
-
-
-def _line(entry: Entry) -> bytes:
-    return _canonical(entry) + b"\n"
 
 
 def _parsed(line: bytes) -> Entry | None:
@@ -308,32 +211,24 @@ def head_of(entry: Entry) -> Head:
     return _head(entry)
 
 
-def _head_file(path: Path) -> Path:
-    return path.with_name(f"{path.name}.head")
-
-
-def stamps_file(path: Path) -> Path:
-    """Where the heads that an authority stamped are kept (elsewhere.py)."""
-    return path.with_name(f"{path.name}.stamps")
-
-
 # -- reading --------------------------------------------------------------------------------------------
 
 
-def head(path: Path) -> Head:
+def head(place: Place) -> Head:
     """The head of a journal, which may not be there. Raises JournalError."""
-    return _head(_end(_text(path))[0])
+    return _head(_end(reversed(store_of(place).text().split(b"\n")))[0])
 
 
-def verify(path: Path, heads: Iterable[Head] = ()) -> Verdict:
+def verify(place: Place, heads: Iterable[Head] = ()) -> Verdict:
     """Check a whole journal, and that it still holds the `heads` that were kept.
 
     The one beside the journal is among them, and those that were stamped, true or not. Raises JournalError
     when there is something that cannot be read.
     """
+    store = store_of(place)
     # First the heads: what another process appends meanwhile only makes the journal longer.
-    kept = [*heads, *_kept_head(path), *_stamped(path)]
-    return check(_text(path), kept)
+    kept = [*heads, *store.heads(), *_stamped(store)]
+    return check(store.text(), kept)
 
 
 def check(data: bytes, heads: Iterable[Head] = ()) -> Verdict:
@@ -428,37 +323,11 @@ def named(entry: Entry, first: str = "e") -> str:
     return f"{first}ntry {entry['n']} ({entry.get('kind')} of {entry.get('at')})"
 
 
-def _text(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise JournalError(
-            f"The journal {path} cannot be read ({error.strerror})", "Give yourself the right to read it"
-        ) from error
-
-
-def _stamped(path: Path) -> list[Head]:
+def _stamped(store: Store) -> list[Head]:
     """The heads that were stamped, as the lines say; what is none is for `elsewhere` to tell."""
     found = []
-    for line in _text(stamps_file(path)).splitlines():
-        with contextlib.suppress(ValueError, AttributeError):
+    for line in store.stamps():
+        with contextlib.suppress(ValueError, AttributeError, LookupError, TypeError):
             number, _colon, digits = json.loads(line)["head"].partition(":")
             found.append(Head(int(number), digits))
     return found
-
-
-def _kept_head(path: Path) -> list[Head]:
-    file = _head_file(path)
-    text = _text(file)
-    if not text:
-        return []
-    try:
-        return [read(Head, json.loads(text))]
-    except ValueError as error:
-        raise SpoiltHead(
-            f"{file} is not what the journal keeps there",
-            "Compare the journal with a head that was kept elsewhere (docs/journal.md); the next run writes"
-            " down that this one was spoilt, and keeps a new one",
-        ) from error

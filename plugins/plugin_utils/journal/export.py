@@ -15,6 +15,7 @@ from ..wording import one_of
 from .entries import Head, Verdict
 from .runs import Run, as_csv, as_json, select, table
 from .runs import runs as runs_of
+from .stores import Store
 
 
 class ExportError(ProSecoursError):
@@ -53,7 +54,7 @@ def choose(
     return select(runs, client, since, until)
 
 
-def text(path: Path, verdict: Verdict, runs: Sequence[Run]) -> str:
+def text(store: Store, verdict: Verdict, runs: Sequence[Run]) -> str:
     """The table, what is wrong with the journal, and its head to keep."""
     parts = [table(runs) if runs else "No intervention in this period.", ""]
     parts += [f"note: {note}" for note in verdict.notes]
@@ -61,7 +62,7 @@ def text(path: Path, verdict: Verdict, runs: Sequence[Run]) -> str:
     state = "is NOT as it was written" if verdict.problems else "is whole"
     head = verdict.head
     kept = f"; head {head.entries}:{head.head}" if head.entries else ""
-    parts.append(f"{path} {state}: {head.entries} entries{kept}")
+    parts.append(f"{store} {state}: {head.entries} entries{kept}")
     return printable_lines("\n".join(parts))
 
 

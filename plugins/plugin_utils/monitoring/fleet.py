@@ -58,7 +58,7 @@ class Outputs:
     metrics: str = ""
     """Path of the Prometheus file; empty for one beside the report."""
     pdf: bool = False
-    journal: Path | None = None
+    journal: journal.Place | None = None
     """Of interventions (C10): its head goes into the report, and is looked for at the next run."""
 
 
@@ -275,19 +275,19 @@ def _remembered(path: Path, problems: list[str], check: bool) -> Memory:
     return Memory.empty()
 
 
-def _journal(path: Path, report: Path, problems: list[str]) -> journal.Head | None:
+def _journal(place: journal.Place, report: Path, problems: list[str]) -> journal.Head | None:
     """The head of the journal, once it is shown to hold the one of the last report; else that one still, so
     that each run says again what was done to the journal."""
     before: journal.Head | None = None
     with contextlib.suppress(OSError, ValueError):
         before = shape.read(_Before, json.loads(report.read_text("utf-8"))).journal
     try:
-        verdict = journal.verify(path, [before] if before else [])
+        verdict = journal.verify(place, [before] if before else [])
     except journal.JournalError as error:
         problems.append(str(error))
         return before
     if verdict.problems:
-        problems.append(f"The journal {path} is not as it was written. {' '.join(verdict.problems)}")
+        problems.append(f"The journal {place} is not as it was written. {' '.join(verdict.problems)}")
         return before
     return verdict.head if verdict.head.entries else before
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils.journal import entries as journal
+from ansible_collections.prosecours.backup.plugins.plugin_utils.journal import stores
 
 AT = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
 
@@ -299,7 +300,7 @@ def test_a_killed_writer_holds_nobody_up(written: Path) -> None:
 
 
 def test_a_lock_that_is_never_let_go_is_one_sentence(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "PATIENCE", 0.1)
+    monkeypatch.setattr(stores, "PATIENCE", 0.1)
     with written.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(journal.JournalError, match=r"Another process has held the journal .* `fuser"):

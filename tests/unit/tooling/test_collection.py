@@ -36,6 +36,7 @@ FOREIGN = {
     "plugin_utils/documents/mail.py": {"email_validator"},
     "plugin_utils/documents/render.py": {"jinja2", "weasyprint"},
     "plugin_utils/journal/elsewhere.py": {"cryptography", "requests", "rfc3161_client"},
+    "plugin_utils/journal/database.py": {"psycopg", "sqlalchemy"},
     "plugin_utils/monitoring/channels.py": {"apprise"},
     "plugin_utils/monitoring/metrics.py": {"prometheus_client"},
     "plugin_utils/monitoring/watchdog.py": {"requests"},
