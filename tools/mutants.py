@@ -474,6 +474,26 @@ MUTANTS = (
         "unit/journal/test_entries.py",
     ),
     Mutant(
+        "change or cut off the journal that is in a database", "schemas/journal.sql",
+        "GRANT SELECT, INSERT (line) ON", "GRANT SELECT, DELETE, INSERT (line) ON",
+        "integration/journal/test_database.py::test_a_writer_may_add_and_read_and_nothing_else",
+    ),
+    Mutant(
+        "change or cut off the journal that is in a database", f"{P}/journal/database.py",
+        """has_any_column_privilege(oid, 'UPDATE')""", "false",
+        "integration/journal/test_database.py::test_a_login_that_could_change_the_journal_writes_nothing",
+    ),
+    Mutant(
+        "have his password for it in a file", f"{P}/journal/database.py",
+        'if parts.password is not None or "password" in dict(given):', "if False:",
+        "unit/journal/test_database.py::test_an_address_is_refused_by_a_sentence_without_a_secret",
+    ),
+    Mutant(
+        "have his password for it in a file", f"{P}/journal/database.py",
+        '"sslmode": "prefer" if _here(host) else TRUSTED,', '"sslmode": "prefer",',
+        "unit/journal/test_database.py::test_a_server_elsewhere_has_to_prove_itself",
+    ),
+    Mutant(
         "cut the end of the journal", f"{P}/journal/entries.py",
         "cut = _cut(writing, last, bool(lost))", "cut = None",
         "unit/journal/test_entries.py::test_an_end_that_was_cut_off_is_not_forgiven_by_the_next_run",
