@@ -11,7 +11,7 @@ from ..module_utils.maintenance.shape import as_json
 from ..plugin_utils.ansible_adapter import CoreAction, Variables, journal_setting, journal_store, store_at
 from ..plugin_utils.journal import elsewhere, entries, export
 from ..plugin_utils.journal.moving import move
-from ..plugin_utils.journal.stores import FileStore, JournalError, Store
+from ..plugin_utils.journal.stores import FileStore, JournalError, Say, Store
 
 
 class ActionModule(CoreAction):
@@ -24,10 +24,10 @@ class ActionModule(CoreAction):
         store = store_at(arguments["path"]) if arguments["path"] else journal_store()
         client = arguments["client"]
         since, until = (_day(arguments[name], name) for name in ("since", "until"))
-        moved = False
-        if arguments["move_to"]:
-            moved, store = self._moved(store, arguments["move_to"])
         kept = [export.head_from(arguments["head"])] if arguments["head"] else []
+        moved, said = False, list[str]()
+        if arguments["move_to"]:
+            moved, store = self._moved(store, arguments["move_to"], said.append)
         acknowledged = bool(arguments["acknowledge"]) and not self._task.check_mode
         if acknowledged:
             entries.acknowledge(
@@ -43,6 +43,7 @@ class ActionModule(CoreAction):
             **as_json(verdict.head),
             "runs": len(chosen),
             "files": [],
+            **({"warnings": said} if said else {}),
         }
         if arguments["export"]:
             name = "_".join(filter(None, ["journal", client, arguments["since"], arguments["until"]]))
@@ -62,7 +63,7 @@ class ActionModule(CoreAction):
             }
         return result
 
-    def _moved(self, source: Store, address: str) -> tuple[bool, Store]:
+    def _moved(self, source: Store, address: str, say: Say) -> tuple[bool, Store]:
         """Whether something was moved (in check mode: would be), and what is to be read now."""
         target = store_at(address)
         if isinstance(target, FileStore):
@@ -70,7 +71,7 @@ class ActionModule(CoreAction):
                 f'move_to: "{address}" is no address of a database', "Write postgresql://user@host/database"
             )
         looking = bool(self._task.check_mode)
-        lacking = move(source, target, self._display.warning, only_look=looking)
+        lacking = move(source, target, say, only_look=looking)
         return lacking, source if looking else target
 
 

@@ -30,7 +30,8 @@ options:
   journal:
     description: >-
       The file; in a folder with the setgid bit it is made for the group. Or a database for several
-      controllers, as C(postgresql://user@host/database) without a password.
+      controllers, as C(postgresql://user@host/database) without a password; the memory of monitoring is there
+      too.
     type: str
     default: ~/.local/state/prosecours/journal.jsonl
     env:
@@ -271,8 +272,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core publis
             )
             raise SystemExit(1) from None
         if self._title == CHECK and end["result"] == "ok":
-            store = journal_store()
-            self._display.display(f"The journal is kept in the {store.kind} {store}.")
+            self._display.display(f"{journal_store().kept}.")
 
     def _kept(self, end: dict[str, Any]) -> str:
         """What became of an end that the journal did not take, as a sentence; empty where nothing could."""

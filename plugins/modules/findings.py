@@ -9,8 +9,9 @@ version_added: 0.1.0
 description:
   - Turns the facts of M(prosecours.backup.monitor) and M(prosecours.backup.status) into findings, each with a
     severity, a clause of the contract, a sentence and a remedy, in English and in French (C9, C12, C18).
-  - Remembers them in C(monitoring/memory.json) below O(report_directory), so that a finding is announced
-    once, reminded daily, closed when it is gone, and dated. What could not be looked at stays as it was.
+  - Remembers them in C(monitoring/memory.json) below O(report_directory), or in the database of the journal,
+    so that a finding is announced once, reminded daily, closed when it is gone, and dated. What could not be
+    looked at stays as it was.
   - Tells O(mail_to) by mail what is new, reminded or closed, and nothing else; what could not be sent is new
     again at the next run. O(channels) are told the same.
   - Gives O(watchdog) a sign of life when every server and repository host was asked, whatever was found.

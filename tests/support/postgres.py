@@ -20,11 +20,14 @@ from typing import Any
 
 from support.addresses import address
 from support.playbook import CHECKOUT
+from windows_lab.certificates import Authority
 
 SCHEMA = CHECKOUT / "schemas" / "journal.sql"
 PASSWORDS = {"martin": "mot-de-passe-1", "durand": "mot-de-passe-2", "nobody": "mot-de-passe-3"}
 """Technicians' logins, members of prosecours_writer but for the last."""
-PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+PROGRAMS = max(
+    Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), default=Path()
+)
 
 
 @dataclass
@@ -32,16 +35,25 @@ class Server:
     """Started and stopped as often as a test likes; its data stay."""
 
     folder: Path
+    authority: Authority
+    """Of its certificate."""
     host: str = field(default_factory=address)
     """A loopback address that no other test has; the port is PostgreSQL's own."""
     process: subprocess.Popen[bytes] | None = None
     _count: int = 0
 
     def create(self) -> None:
+        assert PROGRAMS.name, "PostgreSQL is not installed: tools/setup tests"
         if os.getuid() == 0:
             shutil.chown(self.folder, "postgres", "postgres")
         encoded = ["-E", "UTF8", "--locale=C", "--no-sync"]
         login = ["-U", "postgres", "--auth-local=trust", "--auth-host=scram-sha-256"]
+        certificate, key = self.authority.issue("postgres", [self.host])
+        for path, name in ((certificate, "server.crt"), (key, "server.key")):
+            shutil.copy(path, self.folder / name)
+            if os.getuid() == 0:
+                shutil.chown(self.folder / name, "postgres", "postgres")
+        (self.folder / "server.key").chmod(0o600)
         self._run("initdb", "-D", str(self.folder / "data"), *encoded, *login)
 
     def start(self) -> None:
@@ -49,6 +61,9 @@ class Server:
             "listen_addresses": self.host,
             "unix_socket_directories": str(self.folder),
             "fsync": "off",
+            "ssl": "on",
+            "ssl_cert_file": str(self.folder / "server.crt"),
+            "ssl_key_file": str(self.folder / "server.key"),
         }
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
@@ -149,7 +164,8 @@ class Database:
 @contextmanager
 def running() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="prosecours-postgres-"))  # pytest's own may be closed to its user
-    server = Server(folder)
+    secrets = Path(tempfile.mkdtemp(prefix="prosecours-authority-"))
+    server = Server(folder, Authority(secrets))
     try:
         server.create()
         server.start()
@@ -159,3 +175,4 @@ def running() -> Iterator[Server]:
     finally:
         server.stop()
         shutil.rmtree(folder)
+        shutil.rmtree(secrets)

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..files import COLLECTION, safe_name
@@ -47,6 +47,8 @@ _SESSION = {
     "synchronous_commit": "on",
 }
 """For a transaction only, as a pooler may give the connection to others."""
+_LONG = {"lock_timeout": "15min", "statement_timeout": "16min", "synchronous_commit": "on"}
+"""For a lock that is held as long as a run of monitoring takes."""
 _MAY_CHANGE = """
 SELECT bool_or(pg_has_role(relowner, 'MEMBER') OR has_any_column_privilege(oid, 'UPDATE')
                OR has_table_privilege(oid, 'DELETE, TRUNCATE'))
@@ -63,7 +65,7 @@ _REASONS = {
     "25006": ("it is read-only, as a standby is", "Name the primary server"),
     "53100": ("the disk of its server is full", "Have its administrator make room"),
     "55P03": (
-        f"another writer has held it for {PATIENCE:.0f} seconds",
+        "another run holds it for too long",
         "See which one in pg_stat_activity, and start again when it is done",
     ),
 }
@@ -92,7 +94,8 @@ def checked(address: str) -> str:
             f'journal: a password stands in the address "{shown}"',
             f"Take it out; {_LOOKED_FOR}",
         )
-    if parts.scheme != "postgresql" or not parts.path.strip("/") or parts.fragment:
+    twice = len(dict(given)) < len(given)
+    if parts.scheme != "postgresql" or not parts.path.strip("/") or parts.fragment or twice:
         raise JournalError(refused, "Write a path, or postgresql://user@host/database")
     for name, _value in given:
         if name not in PARAMETERS:
@@ -128,11 +131,14 @@ def _here(host: str) -> bool:
 class Database:
     """The journal in a database; its address was `checked`."""
 
-    kind: ClassVar[str] = "database"
     address: str
 
     def __str__(self) -> str:
         return self.address.partition("?")[0]
+
+    @property
+    def kept(self) -> str:
+        return f"The journal and the memory of monitoring are kept in the database {self}"
 
     @property
     def waiting(self) -> Path:
@@ -159,10 +165,10 @@ class Database:
         with self.connection("written") as database:
             database.may_only_add("journal", "journal_heads", "journal_stamps")
             database.alone("journal")
-            if minutes := round(abs(database.ahead()) / SKEW):
+            if (seconds := abs(database.ahead())) >= SKEW:
                 say(
                     f"The clocks of this controller and of the database {self} differ by about"
-                    f" {minutes} min. The journal has this controller's: let both be set by NTP."
+                    f" {seconds / 60:.0f} min. The journal has this controller's: let both be set by NTP."
                 )
             yield _Held(self, database)
 
@@ -170,13 +176,28 @@ class Database:
     def connection(self, what: str) -> Iterator[Connection]:
         """A transaction, committed when the block ends well. `what`, for a sentence: read, written."""
         sqlalchemy, _psycopg = _libraries()
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(_set(sqlalchemy))
-                yield Connection(self, connection)
-        except sqlalchemy.exc.SQLAlchemyError as error:
-            reason, remedy = _told(getattr(error, "orig", None) or error)
-            raise JournalError(f"The journal {self} cannot be {what}: {reason}", remedy) from None
+        refused = f"The journal {self} cannot be {what}"
+        with _sentences(refused), self._engine.begin() as connection:
+            connection.execute(_set(sqlalchemy, _SESSION, transaction=True))
+            yield Connection(self, connection, refused)
+
+    @contextmanager
+    def alone_with(self, table: str) -> Iterator[Connection]:
+        """A table that only this process reads and adds to until the block ends, however long that takes.
+
+        What it adds is there at once; no transaction stays open. The server lets go when the process dies.
+        """
+        sqlalchemy, _psycopg = _libraries()
+        refused = f"What is in prosecours.{table} of {self} cannot be used"
+        with _sentences(refused), self._engine.connect() as transaction:
+            connection = transaction.execution_options(isolation_level="AUTOCOMMIT")
+            connection.execute(_set(sqlalchemy, _LONG, transaction=False))
+            connection.execute(
+                sqlalchemy.select(sqlalchemy.func.pg_advisory_lock(_LOCK, TABLES.index(table)))
+            )
+            found = Connection(self, connection, refused)
+            found.may_only_add(table)
+            yield found
 
     @cached_property
     def _engine(self) -> Any:
@@ -189,6 +210,7 @@ class Database:
             "postgresql+psycopg://",
             creator=connect,
             poolclass=sqlalchemy.pool.NullPool,  # none is kept: Ansible forks, and a run lasts for hours
+            pool_reset_on_return=None,  # nor tidied: of one that broke it would log a traceback
             isolation_level="READ COMMITTED",  # after the lock, what the one before wrote is seen
         )
 
@@ -219,6 +241,17 @@ class Connection:
     database: Database
     raw: Any
     """SQLAlchemy's."""
+    refused: str
+    """What is not done when it fails, as the beginning of a sentence."""
+
+    def last(self, table: str) -> bytes | None:
+        sqlalchemy, _psycopg = _libraries()
+        of = _table(sqlalchemy, table)
+        with _sentences(self.refused):
+            line = self.raw.execute(
+                sqlalchemy.select(of.c.line).order_by(of.c.number.desc()).limit(1)
+            ).scalar()
+        return None if line is None else bytes(line)
 
     def lines(self, table: str, backwards: bool = False) -> Iterator[bytes]:
         """Those of a table in their order; fetched as they are wanted."""
@@ -230,13 +263,11 @@ class Connection:
             for (line,) in found:
                 yield bytes(line)
 
-    def last(self, table: str) -> bytes | None:
-        return next(self.lines(table, backwards=True), None)
-
     def insert(self, table: str, lines: Sequence[bytes]) -> None:
         sqlalchemy, _psycopg = _libraries()
         if lines:
-            self.raw.execute(_table(sqlalchemy, table).insert(), [{"line": line} for line in lines])
+            with _sentences(self.refused):
+                self.raw.execute(_table(sqlalchemy, table).insert(), [{"line": line} for line in lines])
 
     def may_only_add(self, *tables: str) -> None:
         """Raises JournalError for a login that may change or remove what is in a table."""
@@ -245,8 +276,7 @@ class Connection:
             query = sqlalchemy.text(_MAY_CHANGE)
             if self.raw.execute(query, {"table": f"prosecours.{table}"}).scalar():
                 raise JournalError(
-                    f"The journal {self.database} cannot be written: with this login what is in it could be"
-                    " changed",
+                    f"{self.refused}: with this login what is in it could be changed",
                     f"Use one that is no owner and has prosecours_writer only, as {SCHEMA} says",
                 )
 
@@ -298,8 +328,19 @@ def _table(sqlalchemy: Any, name: str) -> Any:
     return sqlalchemy.table(name, sqlalchemy.column("number"), sqlalchemy.column("line"), schema="prosecours")
 
 
-def _set(sqlalchemy: Any) -> Any:
-    return sqlalchemy.select(*(sqlalchemy.func.set_config(*one, True) for one in _SESSION.items()))
+def _set(sqlalchemy: Any, settings: Mapping[str, str], transaction: bool) -> Any:
+    return sqlalchemy.select(*(sqlalchemy.func.set_config(*one, transaction) for one in settings.items()))
+
+
+@contextmanager
+def _sentences(refused: str) -> Iterator[None]:
+    """An error of the database becomes one of ours."""
+    sqlalchemy, _psycopg = _libraries()
+    try:
+        yield
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        reason, remedy = _told(getattr(error, "orig", None) or error)
+        raise JournalError(f"{refused}: {reason}", remedy) from None
 
 
 def _told(error: Any) -> tuple[str, str]:

@@ -16,6 +16,8 @@ def move(source: Store, target: Store, say: Say, only_look: bool = False) -> boo
         raise JournalError(
             f"There is no journal {source} to move", "See journal below [prosecours] of ansible.cfg"
         )
+    if target.text().startswith(source.text()):
+        return False  # it was moved, and may be read-only now
     with source.writing(say):  # nobody adds to it meanwhile
         verdict = verify(source)
         if verdict.problems:

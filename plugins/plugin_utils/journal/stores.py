@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from ...module_utils.maintenance.files import write_whole
 from ...module_utils.maintenance.shape import as_json, read
@@ -78,8 +78,9 @@ class Writing(Protocol):
 class Store(Protocol):
     """A place of a journal; as text, what people call it. All raise JournalError."""
 
-    kind: ClassVar[str]
-    """What it is, for people."""
+    @property
+    def kept(self) -> str:
+        """What is kept here, for people."""
 
     @property
     def waiting(self) -> Path | None:
@@ -112,11 +113,14 @@ class FileStore:
     """
 
     path: Path
-    kind: ClassVar[str] = "file"
     waiting: None = None  # what lies beside it is on the same disk
 
     def __str__(self) -> str:
         return str(self.path)
+
+    @property
+    def kept(self) -> str:
+        return f"The journal is kept in the file {self}"
 
     def text(self) -> bytes:
         return self._text(self.path)

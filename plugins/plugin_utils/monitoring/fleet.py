@@ -8,10 +8,8 @@ sentence, and no other output.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,20 +19,21 @@ from ...module_utils.maintenance.model import Status
 from ..clock import local
 from ..contract.model import ClientContract, HostContract
 from ..documents.model import ClientLine, Report, ServerLine, Told
-from ..documents.render import DocumentError
-from ..files import CannotWrite, write_whole
+from ..files import write_whole
 from ..journal import entries as journal
+from ..journal.database import Database
 from ..repository.status import Answer
 from ..wording import plural, show_moment
 from . import metrics, paper, report
 from .facts import ServerFacts
 from .findings import ClientFacts, Limits, judge
 from .kinds import SEVERITIES
-from .memory import CLOSED, NEW, OPEN, REMINDED, DamagedMemory, Memory, Step
+from .memory import CLOSED, NEW, OPEN, REMINDED, Step
+from .remembered import remembering, told
 
 OK = "ok"
-MEMORY, REPORT, METRICS = "memory.json", "report.json", "prosecours.prom"
-"""The files in the folder of monitoring: what is remembered, the report for programs, the Prometheus file."""
+REPORT, METRICS = "report.json", "prosecours.prom"
+"""The files in the folder of monitoring: the report for programs, the Prometheus file."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,8 @@ class Outputs:
     """Path of the Prometheus file; empty for one beside the report."""
     pdf: bool = False
     journal: journal.Place | None = None
-    """Of interventions (C10): its head goes into the report, and is looked for at the next run."""
+    """Of interventions (C10): its head goes into the report, and is looked for at the next run. The memory of
+    monitoring is in the same database, if it is in one."""
 
 
 Announce = Callable[[Report, dict[str, str]], Iterable[str]]
@@ -92,12 +92,12 @@ def clients_of(
 
 def _repository_of(client: str, answers: Mapping[str, Answer]) -> tuple[Status | None, str | None]:
     """The client's status, or why there is none; neither when no repository host was asked."""
-    for told in answers.values():
-        if client in told.clients:
-            return told.clients[client], None
-        if client in told.failures:
-            return None, told.failures[client]
-    silent = [f"{host}: {told.silence}" for host, told in answers.items() if told.silence is not None]
+    for one in answers.values():
+        if client in one.clients:
+            return one.clients[client], None
+        if client in one.failures:
+            return None, one.failures[client]
+    silent = [f"{host}: {one.silence}" for host, one in answers.items() if one.silence is not None]
     if silent:
         return None, "; ".join(silent)
     return None, f"none of {', '.join(answers)} knows it" if answers else None
@@ -119,28 +119,27 @@ def run(
     place = Path(folder).expanduser()
     problems: list[str] = []
     files: dict[str, str] = {}
-    with contextlib.nullcontext() if check else _alone(place, problems):
-        memory = _remembered(place / MEMORY, problems, check)
+    database = outputs.journal if isinstance(outputs.journal, Database) else None
+    with remembering(place, database, problems, check) as (memory, keep):
         found = [finding for client in clients for finding in judge(client, memory, limits, now)]
         step = memory.step(clients, found, now)
         kept = _journal(outputs.journal, place / REPORT, problems) if outputs.journal else None
         made = assemble(clients, step, now, kept)
         if check:
             return Round(made, files, tuple(problems))
-        with _told(place / REPORT, problems):
+        with told(place / REPORT, problems):
             text = json.dumps(shape.as_json(made), indent=2, ensure_ascii=False) + "\n"
             files["json"] = str(write_whole(place / REPORT, text))
-        with _told(place, problems):
+        with told(place, problems):
             files |= report.write(made, place, with_pdf=outputs.pdf)
         exposed = Path(outputs.metrics).expanduser() if outputs.metrics else place / METRICS
-        with _told(exposed, problems):
+        with told(exposed, problems):
             # node_exporter runs as a user of its own
             files["metrics"] = str(write_whole(exposed, metrics.render(made), mode=0o644))
         said = [list(announce(made, files)) for announce in ways]
         problems += [problem for one in said for problem in one]
         untold = bool(said) and all(said)
-        with _told(place / MEMORY, problems):
-            write_whole(place / MEMORY, (step.unannounced if untold else step.memory).text())
+        keep(step.unannounced if untold else step.memory)
     return Round(made, files, tuple(dict.fromkeys(problems)))
 
 
@@ -236,45 +235,6 @@ def verdict(outcome: Round, fail_on: str) -> str:
 # -- files ----------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def _alone(place: Path, problems: list[str]) -> Iterator[None]:
-    """One run at a time; where the folder cannot be written there is nothing to disturb."""
-    descriptor = None
-    with _told(place, problems):
-        place.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(place / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
-
-
-def _remembered(path: Path, problems: list[str], check: bool) -> Memory:
-    """The memory of the run before; one that is damaged is put aside, and everything is new once more."""
-    try:
-        return Memory.read(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return Memory.empty()
-    except UnicodeDecodeError:
-        reason = "it is no text"
-    except DamagedMemory as error:
-        reason = str(error)
-    except OSError as error:
-        problems.append(_cannot(path, "read", error))
-        return Memory.empty()
-    aside = path.with_name(f"{path.name}.damaged")
-    with _told(aside, problems):
-        if not check:
-            path.replace(aside)
-        problems.append(
-            f"The memory of monitoring, {path}, could not be used ({reason}): it was put aside as"
-            f" {aside.name}, and every finding counts as new."
-        )
-    return Memory.empty()
-
-
 def _journal(place: journal.Place, report: Path, problems: list[str]) -> journal.Head | None:
     """The head of the journal, once it is shown to hold the one of the last report; else that one still, so
     that each run says again what was done to the journal."""
@@ -297,21 +257,3 @@ class _Before:
     """What is wanted of the report of the run before, whatever else was in it."""
 
     journal: journal.Head | None
-
-
-@contextlib.contextmanager
-def _told(path: Path, problems: list[str]) -> Iterator[None]:
-    """What keeps a file from being written becomes a sentence."""
-    try:
-        yield
-    except (CannotWrite, DocumentError) as error:
-        problems.append(str(error))
-    except OSError as error:
-        problems.append(_cannot(path, "written", error))
-
-
-def _cannot(path: Path, what: str, error: OSError) -> str:
-    return (
-        f"{path} cannot be {what} ({error.strerror}). Make room there, or set"
-        " prosecours_report_dir, or prosecours_monitor_metrics, to a place that you may write to."
-    )

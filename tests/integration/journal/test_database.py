@@ -14,7 +14,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +25,10 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.journal.moving i
 from ansible_collections.prosecours.backup.plugins.plugin_utils.journal.stores import FileStore
 from integration.journal.test_callback import Technician, said
 from support.playbook import CHECKOUT, Played, play
-from support.postgres import Database, Server, running
+from support.postgres import Database
 from unit.journal.history import tell
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running() as one:
-        yield one
-
-
-@pytest.fixture
-def shared(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    made = server.database()
-    monkeypatch.setenv("PGPASSFILE", str(made.passwords(tmp_path)))
-    monkeypatch.setenv("HOME", str(tmp_path))  # what waits
-    return made
+from windows_lab.certificates import Authority
 
 
 class Controller(Technician):
@@ -144,6 +132,17 @@ def test_two_controllers_at_once_write_one_journal(shared: Database, tmp_path: P
     read = play("localhost,", "journal", environment=both[0].environment)
     assert read.code == 0, read.output
     assert f"{shared.address()} is whole: 4 entries; head 4:" in read.output
+
+
+def test_a_server_that_has_to_prove_itself_by_its_certificate(shared: Database, tmp_path: Path) -> None:
+    def append(authority: Authority) -> None:
+        proof = f"?sslmode=verify-full&sslrootcert={authority.certificate_path}"
+        journal.append(database.Database(shared.address() + proof), {"kind": "begin"})
+
+    append(shared.server.authority)
+    with pytest.raises(journal.JournalError, match="certificate verify failed"):
+        append(Authority(tmp_path / "another"))
+    assert len(followed(shared.lines())) == 1
 
 
 def test_a_killed_writer_holds_nobody_up(shared: Database) -> None:
@@ -312,6 +311,7 @@ def test_a_file_moves_whole_and_a_second_run_changes_nothing(shared: Database, t
     assert shared.lines("journal_stamps") == [stamp]
     head = journal.head(file)
     assert json.loads(shared.lines("journal_heads")[-1]) == {"entries": 6, "head": head.head}
+    file.chmod(0o400)
     again = moved(file, shared)
     assert (again.code, again.recap["changed"]) == (0, 0), again.output
     # What was written there since is no reason to move anything again, or to refuse.
@@ -381,16 +381,6 @@ def test_what_cannot_move_whole_does_not_move(
 
 
 # -- faults ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A database of a server that the test may stop."""
-    with running() as server:
-        made = server.database()
-        monkeypatch.setenv("PGPASSFILE", str(made.passwords(tmp_path)))
-        monkeypatch.setenv("HOME", str(tmp_path))
-        yield made
 
 
 FAULTS: dict[str, tuple[str, dict[str, str], str]] = {
@@ -519,10 +509,11 @@ def test_a_disk_that_fills_up_meanwhile_costs_the_time_and_no_entry(shared: Data
 
 def test_the_check_says_which_of_the_two_is_used(shared: Database, tmp_path: Path) -> None:
     controller = Controller(tmp_path, shared)
-    assert f"The journal is kept in the database {shared.address()}." in controller.play("check").text
+    both = f"The journal and the memory of monitoring are kept in the database {shared.address()}."
+    assert both in controller.play("check").text
     controller.channels = {}
     assert f"The journal is kept in the file {controller.journal}." in controller.play("check").text
-    assert "is kept in" not in controller.play("preflight", "--check").text
+    assert " kept in the " not in controller.play("preflight", "--check").text
 
 
 def test_a_clock_that_differs_is_said_and_stops_nothing(shared: Database, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ REFUSED = {
     "postgresql://martin@db/": "is no place of a journal",
     "postgresql://martin@db:port/prosecours": "is no place of a journal",
     "postgresql://martin@db/prosecours?options=-c%20x": 'it has "options"',
+    "postgresql://martin@db/prosecours?sslmode=verify-full&sslmode=disable": "is no place of a journal",
     "postgresql:///prosecours": "it names no host",
     "postgresql://martin@db/prosecours?host=other": "it names no host, or more than one",
     "postgresql://martin@db/prosecours?sslmode=require": "anybody between could be the database db",
