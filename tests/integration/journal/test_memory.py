@@ -14,6 +14,7 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.documents.model 
 from ansible_collections.prosecours.backup.plugins.plugin_utils.journal.database import Database as Store
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring import fleet
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.findings import Limits
+from integration.journal.test_database import Controller
 from support.postgres import Database
 from unit.monitoring.fleet import NOW
 from unit.monitoring.test_outputs import DISABLED
@@ -40,6 +41,17 @@ def test_another_controller_knows_what_was_announced(shared: Database, tmp_path:
     assert [list(one["announced"]) for one in versions(shared)] == [list(versions(shared)[0]["findings"])] * 2
     assert shared.writers("monitoring_memory") == {"martin"}
     assert not list(tmp_path.rglob("memory.json"))
+
+
+def test_the_playbook_goes_on_where_another_controller_stopped(shared: Database, tmp_path: Path) -> None:
+    both = [Controller(tmp_path / user, shared, user) for user in ("martin", "durand")]
+    reports = [["-e", f"prosecours_report_dir={one.folder / 'reports'}"] for one in both]
+    first, second = (one.play("monitor", *report) for one, report in zip(both, reports, strict=True))
+    assert "Traceback" not in first.output + second.output
+    found = [json.loads((one.folder / "reports/monitoring/report.json").read_text("utf-8")) for one in both]
+    told = [{each["status"] for of in report["clients"] for each in of["findings"]} for report in found]
+    assert told == [{"new"}, {"open"}]
+    assert shared.writers("monitoring_memory") == {"martin", "durand"}
 
 
 def test_a_look_in_check_mode_keeps_nothing(shared: Database, tmp_path: Path) -> None:
