@@ -12,6 +12,7 @@ import os
 import ssl
 import struct
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,27 @@ class Forger:
         sealed = self.sealed(header)
         pack = self.add("data", os.urandom(offset) + sealed + struct.pack("<I", len(sealed)))
         return pack, self.index(pack, placed)
+
+    def spoiled_copy(self, spoil: Callable[[bytes], bytes]) -> tuple[str, bytes]:
+        """Upload a pack that holds everything as it is, each part compressed anew and then spoiled; its name,
+        and its index, which is true of it."""
+        body, header, placed = b"", b"", []
+        for name in self.list("index"):
+            for pack in self.document("index", name)["packs"]:
+                file = self.get(f"data/{pack['id']}")
+                for blob in pack["blobs"]:
+                    clear = self.opened(file[blob["offset"] :][: blob["length"]])
+                    if blob.get("uncompressed_length"):
+                        clear = zstandard.ZstdDecompressor().decompressobj().decompress(clear)
+                    sealed = self.sealed(spoil(zstandard.ZstdCompressor(write_checksum=True).compress(clear)))
+                    kind = 2 + (blob["type"] == "tree")
+                    header += struct.pack("<BII", kind, len(sealed), len(clear)) + bytes.fromhex(blob["id"])
+                    place = {"offset": len(body), "length": len(sealed), "uncompressed_length": len(clear)}
+                    placed.append({"id": blob["id"], "type": blob["type"], **place})
+                    body += sealed
+        end = self.sealed(header)
+        made = self.add("data", body + end + struct.pack("<I", len(end)))
+        return made, self.index(made, placed)
 
     def blob(self, kind: str, clear: bytes, packed: list[tuple[str, bytes]]) -> str:
         """Put a part of a pack to come; its id."""

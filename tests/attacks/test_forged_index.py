@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.checks import Damaged
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.repository import RepositoryError
 from attacks.conftest import Maintain
@@ -21,6 +23,13 @@ def restorable(client: Client, target: Path) -> None:
     """Every version that is left comes back whole: each file of it, by restic's own verification."""
     for name in sorted(client.snapshots()):
         client.run("restore", name, "--target", str(target / name), "--verify")
+
+
+def take_away(client: Client, pack: str, index: bytes) -> None:
+    """As the technician does with what was forged."""
+    for path in client.path.rglob("*"):
+        if path.name == pack or (path.parent.name == "index" and path.read_bytes() == index):
+            path.unlink()
 
 
 def test_a_false_copy_of_everything_is_named_and_nothing_is_pruned(
@@ -37,9 +46,25 @@ def test_a_false_copy_of_everything_is_named_and_nothing_is_pruned(
     # It stays so at the next run, and ends when what was forged is taken away.
     with pytest.raises(Damaged, match=pack):
         maintain()
-    for path in regular.path.rglob("*"):
-        if path.name == pack or (path.parent.name == "index" and path.read_bytes() == index):
-            path.unlink()
+    take_away(regular, pack, index)
+    assert len(maintain()["removed"]) == 12
+    restorable(regular, tmp_path / "restored")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda frame: frame[:-1], lambda frame: frame + zstandard.compress(b"more"), lambda frame: frame + b"x"],
+    ids=["ends early", "another frame", "a byte"],
+)
+def test_a_copy_that_only_this_program_could_read_is_named_and_nothing_is_pruned(
+    regular: Client, forger: Forger, maintain: Maintain, tmp_path: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    """What restic's zstd refuses, another may read: a frame that is cut, or followed by something."""
+    pack, index = forger.spoiled_copy(spoil)
+    forger.add("index", index)
+    with pytest.raises(Damaged, match=f"the pack {pack} .*cannot be decompressed.*Nothing is removed"):
+        maintain()
+    take_away(regular, pack, index)
     assert len(maintain()["removed"]) == 12
     restorable(regular, tmp_path / "restored")
 

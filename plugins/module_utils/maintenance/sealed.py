@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import os
 import re
@@ -36,6 +35,8 @@ LARGEST_FOLDER, MOST_ENTRIES = 256 * 1024 * 1024, 1_000_000
 MOST_PATHS = 10_000
 """Of a snapshot. A perimeter has some, or some hundreds where patterns are looked up; the promise is proven
 for each by itself."""
+PIECE = 1024
+"""Bytes that are decompressed at once: to 32 MiB at most, since a block of 128 KiB takes four."""
 LARGEST_SCRYPT = 2**20
 """restic calibrates N to half a second, some 2^15. A forged key could ask for all memory."""
 ID = re.compile(r"[0-9a-f]{64}")
@@ -331,16 +332,27 @@ def digest(blobs: set[Blob]) -> str:
 
 
 def _decompressed(data: bytes, size: int) -> bytes:
-    """At most `size` bytes, and one more if there are more: whatever the data claim, memory is bounded."""
+    """At most `size` bytes, and one more if there are more: whatever the data claim, memory is bounded.
+
+    restic reads one frame that is whole and nothing after it, or nothing at all: what this program read of a
+    worse one would count as a true copy, for which restic lets the readable one go.
+    """
     try:
         import zstandard
     except ImportError:
         raise Missing("zstandard is missing", "Install the package python3-zstandard") from None
+    found = bytearray()
     try:
-        reader = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(io.BytesIO(data))
-        return bytes(reader.read(min(size, LARGEST_FILE) + 1))
+        frame = zstandard.ZstdDecompressor(max_window_size=2**27).decompressobj()
+        for start in range(0, len(data), PIECE):
+            found += frame.decompress(data[start : start + PIECE])
+            if len(found) > size:
+                return bytes(found[: size + 1])
     except (zstandard.ZstdError, MemoryError):
         raise Rubbish("cannot be decompressed") from None
+    if not frame.eof or frame.unused_data:
+        raise Rubbish("cannot be decompressed")
+    return bytes(found)
 
 
 def _cryptography() -> tuple[Any, type[Exception], Any]:

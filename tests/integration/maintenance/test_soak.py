@@ -8,6 +8,7 @@ lets nights die six times, `make soak` thirty; the places are drawn by a seed, t
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import random
 import re
@@ -142,7 +143,20 @@ def died(one: Night, call: int, after: float) -> bool:
         return False
     os.killpg(process, signal.SIGKILL)
     os.waitpid(process, 0)
+    gone(one)
     return True
+
+
+def gone(one: Night) -> None:
+    """A child that was about to become restic has the state's lock too, and is nobody's to wait for."""
+    end = time.monotonic() + 30
+    with (one.state.folder / "lock").open("w") as lock:
+        while True:
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                assert time.monotonic() < end
+                time.sleep(0.01)
 
 
 @pytest.mark.slow
