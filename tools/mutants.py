@@ -77,6 +77,20 @@ MUTANTS = (
         "attacks/test_forged_index.py"
         "::test_an_index_that_comes_while_the_prune_has_its_lock_is_not_believed",
     ),
+    *(
+        Mutant(
+            "have the provider's prune", f"{M}/maintenance/{file}.py", old, new,
+            f"attacks/test_forged_index.py::test_a_copy_that_{test}_and_nothing_is_pruned",
+        )
+        for file, old, new, test in (
+            ("sealed", "if not frame.eof or frame.unused_data:", "if not frame.eof:",
+             "only_this_program_could_read_is_named"),
+            ("sealed", "if not frame.eof or frame.unused_data:", "if frame.unused_data:",
+             "only_this_program_could_read_is_named"),
+            ("admission", "if pack in twice & self._packs.keys():", "if False:",
+             "another_decompressor_reads_is_named_by_restic"),
+        )
+    ),
     Mutant(
         "send versions in another", f"{M}/maintenance/repository.py",
         "host=self.server,", 'host=entry["hostname"],',

@@ -69,6 +69,45 @@ def test_a_copy_that_only_this_program_could_read_is_named_and_nothing_is_pruned
     restorable(regular, tmp_path / "restored")
 
 
+def one_block_more(frame: bytes) -> bytes:
+    """An empty one after the last of several, which libzstd reads and the decompressor of restic does not."""
+    begin = at = zstandard.frame_header_size(frame)
+    more = b"\x05\x00\x00"
+    while True:
+        head = int.from_bytes(frame[at : at + 3], "little")
+        end = at + 3 + (1 if head >> 1 & 3 == 1 else head >> 3)
+        if head & 1:
+            if at == begin:
+                return frame
+            return frame[:at] + bytes([frame[at] & ~1]) + frame[at + 1 : end] + more + frame[end:]
+        at = end
+
+
+def test_a_copy_that_another_decompressor_reads_is_named_by_restic_and_nothing_is_pruned(
+    regular: Client, forger: Forger, maintain: Maintain, tmp_path: Path
+) -> None:
+    regular.write(ledger="x" * 300_000)
+    days(regular, 1, start=20)
+    pack, index = forger.spoiled_copy(one_block_more)
+    forger.add("index", index)
+    for _night in range(2):
+        with pytest.raises(Damaged, match=f"{pack} holds copies that restic cannot read.*Nothing is removed"):
+            maintain()
+    take_away(regular, pack, index)
+    assert len(maintain()["removed"]) == 13
+    restorable(regular, tmp_path / "restored")
+
+
+def test_a_true_copy_of_everything_is_read_by_restic_once_and_holds_nothing_up(
+    regular: Client, forger: Forger, maintain: Maintain, tmp_path: Path
+) -> None:
+    _pack, index = forger.spoiled_copy(lambda frame: frame)
+    forger.add("index", index)
+    assert len(maintain()["removed"]) == 12
+    assert maintain()["check"]["read_bytes"] == 0
+    restorable(regular, tmp_path / "restored")
+
+
 def test_an_index_that_lies_about_a_pack_that_was_read_is_named(
     settled: Client, forger: Forger, maintain: Maintain
 ) -> None:

@@ -86,6 +86,10 @@ class Admission:
         self.read_bytes = 0
         self.strict = False
         """An index is shown only after all were verified: while something is removed."""
+        self.doubtful: set[str] = set()
+        """New packs with parts that another pack has too, before restic has read them as well. A prune keeps
+        one of two copies, and a decompressor that is more lenient than restic's calls one true that no
+        restore could read."""
         self._packs = dict(before.packs)
         self._lock = threading.RLock()
         self._windows: dict[tuple[str, int], bytes] = {}
@@ -101,7 +105,9 @@ class Admission:
 
     @property
     def remembered(self) -> Remembered:
-        return Remembered(self._packs, self.key_name)
+        return Remembered(
+            {pack: text for pack, text in self._packs.items() if pack not in self.doubtful}, self.key_name
+        )
 
     def names(self, kind: str) -> set[str] | None:
         """What restic may see of `kind`, by name; None: everything."""
@@ -182,6 +188,7 @@ class Admission:
                 held = sealed.digest(sealed.pack_of(self._opener(), data))
                 self.storage.write(kind, name, data)
                 self._packs[name] = held
+                self.doubtful.add(name)  # whether another pack has parts of it, the next maintenance sees
             elif kind == "index":
                 index = sealed.index_of(self._opener(), data)
                 for pack, blobs in index.items():
@@ -296,6 +303,8 @@ class Admission:
                     continue  # a structure check names it
                 if pack not in self._packs:
                     self._read(pack, here[pack].size, here[pack].at)
+                    if pack in twice & self._packs.keys():
+                        self.doubtful.add(pack)
                     if save and self.read_bytes - saved >= SAVE_EVERY:
                         saved = self.read_bytes
                         save(self.remembered)
@@ -307,7 +316,14 @@ class Admission:
                     )
             if save:
                 save(self.remembered)
-            return not self.lies and not self.broken
+            return not self.lies and not self.broken and not (self.strict and self.doubtful)
+
+    def refuse(self, packs: Collection[str]) -> None:
+        """Of the doubtful ones, those that restic cannot read."""
+        with self._lock:
+            for pack in packs:
+                self._packs.pop(pack, None)
+                self.lies[pack] = f"the pack {pack} holds copies that restic cannot read"
 
     def _lying(self, index: str, pack: str) -> bool:
         return pack in self._indexes[index] and sealed.digest(self._indexes[index][pack]) != self._packs[pack]

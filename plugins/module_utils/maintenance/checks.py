@@ -163,7 +163,7 @@ def check(
     # restic is not asked then: what it is lied to about could be made to take all memory, or to mislead it.
     slices = range(0) if lies else due(cycle, today)
     damage = before.damage if before else None
-    subsets = [f"{number}/{days}" for number in slices] + _again(damage)
+    subsets = [f"{number}/{days}" for number in slices] + _slices(damage.packs if damage else ())
     found = [] if lies else [_confirmed(repository, subset) for subset in subsets or (None,)]
 
     at = now.isoformat(timespec="seconds")
@@ -193,12 +193,18 @@ def _confirmed(repository: Repository, subset: str | None) -> Check:
     return repository.check(subset) if found.errors else found
 
 
-def _again(damage: Damage | None) -> list[str]:
-    """The smallest slices that hold the damaged packs."""
-    packs = damage.packs if damage else ()
+def _slices(packs: Collection[str]) -> list[str]:
+    """The smallest that hold the packs."""
     if len(packs) > MOST_PACKS:
         return ["100%"]
     return sorted({f"{int(pack[:2], 16) + 1}/{MOST_SLICES}" for pack in packs})
+
+
+def unreadable(repository: Repository, packs: Collection[str]) -> set[str]:
+    """Those of the packs that restic cannot read. It costs the slices that they are in. Raises
+    RepositoryError."""
+    found = [_confirmed(repository, subset) for subset in _slices(packs)]
+    return {pack for one in found for pack in one.broken_packs}.intersection(packs)
 
 
 def _touched(repository: Repository, packs: Collection[str]) -> tuple[tuple[Touched, ...], int]:

@@ -184,8 +184,12 @@ def _seen(facts: Facts, admission: Admission) -> set[str]:
 def _maintained(order: Order, repository: Repository, state: State, admission: Admission) -> dict[str, Any]:
     admission.verify(state.keep_remembered)
     checked, held = _checked(order, repository, state, admission)
+    if refused := checks.unreadable(repository, admission.doubtful):
+        admission.refuse(refused)
+        checked, held = _checked(order, repository, state, admission)
     state.keep_checked(checked)
     _refuse_damage(repository, checked)
+    admission.doubtful.clear()
     if order.perimeter is not None:
         state.order(order.perimeter)
     facts = gather(order, repository, state, datetime.now(UTC))
