@@ -287,9 +287,23 @@ MUTANTS = (
     ),
     Mutant(
         "exhaust the memory", f"{M}/maintenance/admission.py",
-        "if self._said + said > MOST_SAID:", "if False:",
+        "if total <= MOST_SAID:", "if True:",
         "attacks/test_volume.py"
-        "::test_a_few_bytes_that_unfold_to_gigabytes_and_paths_without_end_are_rubbish",
+        "::test_versions_that_say_very_much_push_no_honest_one_out_and_hold_removals_until_rejected",
+    ),
+    *(
+        Mutant(
+            "push versions out of what is shown", f"{M}/maintenance/{file}.py", old, new,
+            "attacks/test_volume.py"
+            "::test_versions_that_say_very_much_push_no_honest_one_out_and_hold_removals_until_rejected",
+        )
+        for file, old, new in (
+            ("admission", "said[name], name) for name in shown.intersection(new)",
+             "here[name].at, name) for name in shown.intersection(new)"),
+            ("admission", "return not all(name.startswith(self._rejected) for name in self.roomless)",
+             "return False"),
+            ("client", "before.rejected.union(order.reject)", "before.rejected"),
+        )
     ),
     Mutant(
         "exhaust the memory", f"{M}/maintenance/admission.py",

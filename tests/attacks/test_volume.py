@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 import zstandard
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import fleet
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.admission import Remembered
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.checks import Damaged
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.client import Effort
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.drill import Size
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import Settings
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.judgement import versions
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.repository import Repository
-from attacks.conftest import Maintain
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.state import State
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.status import part
+from attacks.conftest import ORDER, Maintain
 from attacks.forger import Forger
 from attacks.test_drills import node
 from integration.maintenance.client import PASSWORD, Client
@@ -118,21 +120,23 @@ def test_thousands_of_versions_are_measured_some_a_day_and_nothing_is_removed_be
     assert (second["unmeasured"], len(second["removed"])) == ([], 12)
 
 
+def folded(forger: Forger, begin: bytes, part: bytes, end: bytes, size: int) -> bytes:
+    """A file of `size` bytes in clear."""
+    text = begin + part * (size // len(part)) + end
+    return forger.sealed(b"\x02" + zstandard.ZstdCompressor().compress(text))
+
+
 def test_a_few_bytes_that_unfold_to_gigabytes_and_paths_without_end_are_rubbish(
-    regular: Client, forger: Forger, maintain: Maintain, repository: Repository
+    regular: Client, forger: Forger, maintain: Maintain
 ) -> None:
     """1,400 bytes of an index took 14 GB, of the process that maintains all clients; each path is proven for
     itself, and a million of them took hours."""
 
-    def folded(begin: bytes, part: bytes, end: bytes, size: int) -> bytes:
-        text = begin + part * (size // len(part)) + end
-        return forger.sealed(b"\x02" + zstandard.ZstdCompressor().compress(text))
-
     snapshot = b'{"time":"2026-01-24T22:00:00Z","tree":"%s","paths":[' % (b"0" * 64)
     forged = [
-        forger.add("index", folded(b'{"packs":[', b"{},", b"{}]}", 33 << 20)),
-        forger.add("snapshots", folded(snapshot, b'"/a",', b'"/a"]}', 2 << 20)),
-        forger.add("snapshots", folded(snapshot, b'"/a",', b'"/b"]}', 50_001)),
+        forger.add("index", folded(forger, b'{"packs":[', b"{},", b"{}]}", 33 << 20)),
+        forger.add("snapshots", folded(forger, snapshot, b'"/a",', b'"/a"]}', 2 << 20)),
+        forger.add("snapshots", folded(forger, snapshot, b'"/a",', b'"/b"]}', 50_001)),
     ]
     begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result = maintain()
@@ -140,15 +144,51 @@ def test_a_few_bytes_that_unfold_to_gigabytes_and_paths_without_end_are_rubbish(
     named = {text.partition(" ")[0].partition("/")[2] for text in result["rubbish"]}
     assert named == {name[:8] for name in forged}
     assert len(result["removed"]) == 12
-    # Forty of nearly a megabyte, of which each could be restic's, and which are 250 bytes as they are sent.
+
+
+def test_versions_that_say_very_much_push_no_honest_one_out_and_hold_removals_until_rejected(
+    regular: Client,
+    forger: Forger,
+    maintain: Maintain,
+    foretell: Maintain,
+    repository: Repository,
+    state: State,
+) -> None:
+    """Forty of nearly a megabyte of paths, of which each could be restic's, and which are 250 bytes as sent:
+    all that restic lists of a repository at once is bounded. Then the honest one of the night comes."""
+    tree = forger.document("snapshots", max(regular.snapshots()))["tree"]
+    before, forged = regular.snapshots(), []
     for number in range(40):
-        text = folded(snapshot, b'"%s",' % (b"x" * 1000), b'"/%d"]}' % number, 950_000)
-        regular.arrived(forger.add("snapshots", text), LATER)
-    honest = regular.backup(LATER, arrival=LATER + MINUTE)
-    with repository.admitted(Remembered(), writable=False) as (_unused, admission):
-        shown = admission.names("snapshots") or set()
-    assert shown >= {honest}, "what is small has room"
-    assert len(shown) == 8 + 1 + 32_000_000 // 950_000
+        text = folded(
+            forger,
+            b'{"time":"%s","tree":"%s","paths":["/%d",' % (LATER.isoformat().encode(), tree.encode(), number),
+            b'"%s",' % (b"x" * 1000),
+            b'"/a"]}',
+            950_000,
+        )
+        forged.append(regular.arrived(forger.add("snapshots", text), LATER))
+    honest = regular.backup(LATER + MINUTE)
+    foretold, result = foretell(), maintain()
+    fit = 32_000_000 // 951_000
+    for told in (foretold, result):
+        assert (len(told["rubbish"]), told["removed"], told["pruned"]) == (40 - fit, [], False)
+        assert all("nothing is removed until it is rejected" in text for text in told["rubbish"])
+    assert regular.snapshots() == {*before, *forged, honest}
+    assert honest in {one["id"] for one in result["decisions"]}
+    # What has no room is in the status, from which monitoring has it, and a restore takes the honest ones.
+    assert len(part(ORDER, repository, state, LATER + 2 * MINUTE).rubbish) == 40 - fit
+    assert {*before, honest} <= {one.id for one in versions(ORDER, repository, state)}
+    # One who comes later is not pushed out either, and all goes on once a technician has judged.
+    second = regular.backup(LATER + timedelta(days=1))
+    judged = {"reject_by": "A. Martin", "reject_why": "no perimeter has such paths"}
+    after = maintain(reject=tuple(name[:12] for name in forged), **judged)
+    assert sorted(after["rejected"]) == sorted(forged)
+    assert (len(after["removed"]), after["pruned"]) == (14, True)
+    assert {honest, second, *forged} <= regular.snapshots()
+    assert after["promise"]["kept"] is True
+    regular.run("check", "--read-data")
+    for name in (honest, second):
+        regular.run("restore", name, "--target", str(state.folder / name), "--verify")
 
 
 def test_a_folder_that_unfolds_in_memory_is_named_before_restic_reads_it(

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -29,8 +29,9 @@ from .storage import Entry, Storage
 
 MOST_LIFTED = 1000
 """Locks that a run removes: each costs a few milliseconds, or a request to a supplier."""
-MOST_SAID = 32_000_000
-"""Characters of the paths, tags and excludes of all snapshots: restic lists them in one answer."""
+MOST_SAID, EACH = 32_000_000, 1000
+"""Characters of the paths, tags and excludes of all snapshots, and how many each counts for besides: restic
+lists them in one answer."""
 MOST_KEYS = 20
 """So many are tried: each costs half a second."""
 LARGEST_SEALED = {
@@ -68,6 +69,8 @@ class Remembered:
     """pack id -> digest of what it holds: it was read, and it is true."""
     key: str | None = None
     """The key file that the repository was first opened with."""
+    rejected: frozenset[str] = frozenset()
+    """Ids, or beginnings of ids, of snapshots that technicians found forged."""
 
 
 class Admission:
@@ -97,8 +100,11 @@ class Admission:
         self._admitted: dict[str, set[str]] = {"index": set(), "locks": set(), "snapshots": set()}
         self._indexes: dict[str, dict[str, set[Blob]]] = {}
         self._locks: dict[str, Lock] = {}
-        self._said = 0
-        """Characters of the paths, tags and excludes of the snapshots that are shown."""
+        self._said: dict[str, int] = {}
+        """Snapshot -> what it counts for of MOST_SAID, of those that are shown."""
+        self.roomless: set[str] = set()
+        """Snapshots for which there was no room."""
+        self._rejected = tuple(before.rejected)
         self.trees: dict[str, str] = {}
         """Snapshot -> its topmost folder, of those that are shown."""
         self.key_name, self._key = self._opened(password, before.key)
@@ -108,6 +114,11 @@ class Admission:
         return Remembered(
             {pack: text for pack, text in self._packs.items() if pack not in self.doubtful}, self.key_name
         )
+
+    @property
+    def crowded(self) -> bool:
+        """A snapshot that nobody rejected has no room: restic would let its contents go with a prune."""
+        return not all(name.startswith(self._rejected) for name in self.roomless)
 
     def names(self, kind: str) -> set[str] | None:
         """What restic may see of `kind`, by name; None: everything."""
@@ -126,6 +137,8 @@ class Admission:
                 if (kind, name) not in self.aside:
                     self._judge(kind, name, here[name])
             self._admitted[kind] &= here.keys()
+            if kind == "snapshots" and new:
+                self._make_room(new, here)
             return set(self._admitted[kind])
 
     def locks(self) -> list[Lock]:
@@ -150,6 +163,14 @@ class Admission:
             ]
             for name in doomed[:MOST_LIFTED]:
                 self.storage.remove("locks", name)
+
+    def withholds(self, kind: str) -> bool:
+        """Whether the files of `kind` are not to be listed now: what was removed would go by a lie, or by a
+        part of the versions."""
+        if self.strict and kind == "snapshots":
+            self.names(kind)
+            return self.crowded
+        return self.strict and kind == "index" and not self.verify()
 
     def shows(self, kind: str, name: str) -> bool:
         """Whether restic may see a file."""
@@ -351,9 +372,7 @@ class Admission:
                     self._indexes[name] = sealed.index_of(self._opener(), file)
                 else:
                     tree, said = sealed.snapshot_of(self._opener(), file)
-                    if self._said + said > MOST_SAID:
-                        raise Rubbish("has, with those before it, more paths than a server's versions have")
-                    self._said += said
+                    self._said[name] = said + EACH
                     self.trees[name] = tree
         except FileNotFoundError:
             return  # someone has removed it since
@@ -361,6 +380,28 @@ class Admission:
             self.aside[kind, name] = Aside(kind, name, there.at, str(error))
         else:
             self._admitted[kind].add(name)
+
+    def _make_room(self, new: Collection[str], here: Mapping[str, Entry]) -> None:
+        """Set aside of the new snapshots what is too much: those that were rejected, then the largest. A
+        forger's are, or he needs as many as would fill the room with honest ones."""
+        shown = self._admitted["snapshots"]
+        said = {name: size for name, size in self._said.items() if name in shown}
+        total = sum(said.values())
+        for rejected, size, name in sorted(
+            ((name.startswith(self._rejected), said[name], name) for name in shown.intersection(new)),
+            reverse=True,
+        ):
+            if total <= MOST_SAID:
+                break
+            total -= size
+            shown.discard(name)
+            self.roomless.add(name)
+            del self.trees[name]
+            why = "has, with smaller ones, more paths than all versions of a server have"
+            if not rejected:
+                why += ": nothing is removed until it is rejected"
+            self.aside["snapshots", name] = Aside("snapshots", name, here[name].at, why)
+        self._said = said
 
     def _whole(self, kind: str, name: str, size: int) -> bytes:
         if size > LARGEST_SEALED[kind]:

@@ -121,12 +121,14 @@ def run(order: Order, repository: Repository, state: State, check: bool) -> dict
     Raises Blocked, Damaged, Refused, RepositoryError, Busy, Unreadable, OSError.
     """
     _refuse_overwritten(repository)
+    before = state.remembered()
+    before = replace(before, rejected=before.rejected.union(order.reject))
     if check:
-        with repository.admitted(state.remembered(), writable=False) as (seen, admission):
+        with repository.admitted(before, writable=False) as (seen, admission):
             return _foretold(order, seen, state, admission)
     with (
         state.locked(),
-        repository.admitted(state.remembered(), writable=True) as (seen, admission),
+        repository.admitted(before, writable=True) as (seen, admission),
     ):
         return _maintained(order, seen, state, admission)
 
@@ -135,9 +137,9 @@ def _foretold(order: Order, repository: Repository, state: State, admission: Adm
     _refuse_damage(repository, state.checked())
     put_aside(admission, state.report().aside)
     held = _foreseen(repository, state, admission)
-    facts = gather(order, repository, state, datetime.now(UTC))
+    facts = gather(order, repository, state, datetime.now(UTC), admission.roomless)
     planned = decide(facts)
-    if held:
+    if held or admission.crowded:
         planned = replace(planned, removed=(), prune=False)
     foretold = report(order, facts, planned, facts)
     told = {"rubbish": list(sentences(admission)), "aside": _aside(admission), "counted": counted(facts)}
@@ -192,10 +194,10 @@ def _maintained(order: Order, repository: Repository, state: State, admission: A
     admission.doubtful.clear()
     if order.perimeter is not None:
         state.order(order.perimeter)
-    facts = gather(order, repository, state, datetime.now(UTC))
+    facts = gather(order, repository, state, datetime.now(UTC), admission.roomless)
     state.keep_versions(facts.versions)
     planned = decide(facts)
-    if held:
+    if held or admission.crowded:
         planned = replace(planned, removed=(), prune=False)
     admission.lift_locks()
     blocked = None
@@ -325,14 +327,17 @@ def _newest_complete(facts: Facts) -> Snapshot | None:
 # -- facts ----------------------------------------------------------------------------------------------
 
 
-def gather(order: Order, repository: Repository, state: State, now: datetime) -> Facts:
+def gather(
+    order: Order, repository: Repository, state: State, now: datetime, roomless: Collection[str] = ()
+) -> Facts:
     """Read the repository. Each version is measured once; that can take long the first time.
 
     Whoever sends a thousand versions, or one that takes a day to read, delays his own server's removals only.
     Incomplete ones as well: else a forger would mark the real versions, and his own would have none before.
+    The `roomless`, for which restic's answer had no room, can be rejected, and no more.
     """
     snapshots = repository.snapshots()
-    asked = _asked(order, snapshots, state, now)
+    asked = _asked(order, snapshots, roomless, state, now)
     rules = judged(order.rules, {**state.judgements(), **asked})
     ordered = state.ordered() if order.perimeter is None else state.ordered().now(order.perimeter)
     # What was compared with a version that is now found forged is compared anew, while it is here. So is what
@@ -447,17 +452,24 @@ def judged(rules: Rules, judgements: Mapping[str, Judgement]) -> Rules:
     return replace(rules, released=said[RELEASED], rejected=said[REJECTED])
 
 
-def _asked(order: Order, snapshots: Sequence[Snapshot], state: State, now: datetime) -> dict[str, Judgement]:
+def _asked(
+    order: Order, snapshots: Sequence[Snapshot], roomless: Collection[str], state: State, now: datetime
+) -> dict[str, Judgement]:
     """Id -> the judgement that is asked for, where it says something new. Raises Refused."""
+    versions = {one.id for one in snapshots if one.marks is None}
     on = now.isoformat(timespec="seconds")
     lists = (
-        (order.release, Judgement(RELEASED, order.release_by, order.release_why, on)),
-        (order.reject, Judgement(REJECTED, order.reject_by, order.reject_why, on)),
+        (order.release, versions, Judgement(RELEASED, order.release_by, order.release_why, on)),
+        (
+            order.reject,
+            versions.union(roomless),
+            Judgement(REJECTED, order.reject_by, order.reject_why, on),
+        ),
     )
     asked: dict[str, Judgement] = {}
-    for names, judgement in lists:
+    for names, among, judgement in lists:
         for name in names:
-            one = _full_id(name, judgement.verdict, snapshots)
+            one = _full_id(name, judgement.verdict, among)
             if asked.get(one, judgement).verdict != judgement.verdict:
                 raise Refused(
                     "asked to be released and rejected; nothing was done",
@@ -471,8 +483,7 @@ def _asked(order: Order, snapshots: Sequence[Snapshot], state: State, now: datet
     }
 
 
-def _full_id(name: str, verdict: str, snapshots: Iterable[Snapshot]) -> str:
-    versions = (one.id for one in snapshots if one.marks is None)
+def _full_id(name: str, verdict: str, versions: Collection[str]) -> str:
     matching = [one for one in versions if len(name) >= 8 and one.startswith(name)]
     if len(matching) != 1:
         raise Refused(

@@ -266,11 +266,12 @@ class State:
         self._store("check.json", checks.as_json(checked))
 
     def remembered(self) -> Remembered:
-        """What was seen of the repository's packs and key."""
-        return Remembered(**self._load("packs.json", {}))
+        """What was seen of the repository's packs and key, and which snapshots were rejected."""
+        rejected = {name for name, one in self.judgements().items() if one.verdict == REJECTED}
+        return Remembered(**self._load("packs.json", {}), rejected=frozenset(rejected))
 
     def keep_remembered(self, remembered: Remembered) -> None:
-        self._store("packs.json", asdict(remembered))
+        self._store("packs.json", {"packs": remembered.packs, "key": remembered.key})
 
     def arrivals(self) -> dict[str, datetime]:
         """Snapshot id -> when it was made, of those that were loaded from a disk later."""

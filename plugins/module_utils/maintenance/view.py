@@ -202,7 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._file(kind, name, body)
             else:
                 # 403 is one of the answers that restic does not ask about again.
-                if kind == "index" and admission.strict and not admission.verify():
+                if admission.withholds(kind):
                     self._send(403)
                     return
                 names = admission.names(kind)
