@@ -564,6 +564,19 @@ MUTANTS = (
         "integration/maintenance/test_checks.py"
         "::test_damage_is_named_with_what_it_touches_and_nothing_is_removed",
     ),
+    Mutant(
+        "a backup that ends in the middle", f"{M}/maintenance/admission.py",
+        "            new = here.keys() - self._admitted[kind]\n",
+        "            new = here.keys() - self._admitted[kind]\n"
+        "            new = set() if kind == 'snapshots' and self._admitted[kind] else new\n",
+        "attacks/test_meanwhile.py::test_a_backup_that_ends_in_the_middle_of_a_maintenance_is_whole",
+    ),
+    Mutant(
+        "a backup that ends in the middle", f"{M}/maintenance/admission.py",
+        "            return self.crowded\n", "            return False\n",
+        "attacks/test_meanwhile.py"
+        "::test_versions_without_room_that_come_before_the_removal_stop_the_pruning",
+    ),
 )  # fmt: skip
 # fmt: off
 _LAB = "seen on a whole lab or in a scenario of molecule, which take minutes each"
