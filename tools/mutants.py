@@ -231,11 +231,14 @@ MUTANTS = (
     ),
     Mutant(
         "block the maintenance by a version", f"{M}/maintenance/client.py",
-        "        # Every pack is true, and restic cannot read something all the same.\n"
-        "        found = forged.suspects(admission, _never_measured(admission, state))",
-        "        found = {}",
+        "forged.suspects(admission, new) or ", "",
         "attacks/test_unreadable.py"
         "::test_versions_whose_folders_cannot_be_read_are_named_and_hold_nothing_up",
+    ),
+    Mutant(
+        "block the maintenance by a version", f"{M}/maintenance/client.py",
+        " or forged.unread(admission, new, repository.readable)", "",
+        "attacks/test_unreadable.py::test_what_only_restic_cannot_read_is_named_and_nothing_is_removed",
     ),
     Mutant(
         "block the maintenance by a version", f"{M}/maintenance/client.py",

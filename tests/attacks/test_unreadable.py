@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import forged as forged_versions
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.admission import Remembered
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.checks import Damaged
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.forged import suspects
@@ -47,6 +48,17 @@ UNREADABLE: dict[str, bytes] = {
             "a file without content": {"content": None},
             "a folder without entries": {"type": "dir"},
             "a field in capitals": {"Size": "x"},
+            "a thirteenth month": {"mtime": "2026-13-01T00:00:00Z"},
+            "digits of another script": {"mtime": "2026-01-01T00:00:0\u0660Z"},
+            "a byte beyond 255": {"name": "a\\777"},
+            "half a letter": {"name": "a\\ud800"},
+            "a letter beyond all": {"name": "a\\U00110000"},
+            "an escape in capitals": {"name": "a\\N"},
+            "a number as attributes": {"extended_attributes": 5},
+            "attributes that are none": {"extended_attributes": [{"name": 5}]},
+            "an attribute that is no base64": {"extended_attributes": [{"name": "a", "value": "%%"}]},
+            "Windows' attributes as a list": {"generic_attributes": [1]},
+            "a raw target that is no base64": {"linktarget_raw": "%%"},
         }.items()
     },
 }
@@ -97,6 +109,22 @@ def test_versions_whose_folders_cannot_be_read_are_named_and_hold_nothing_up(
         (regular.path / "snapshots" / name).unlink()
     regular.run("check", "--read-data")
     assert maintain()["rubbish"] == []
+
+
+def test_what_only_restic_cannot_read_is_named_and_nothing_is_removed(
+    regular: Client, forger: Forger, maintain: Maintain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of what restic reads in a folder may lack something: here, all."""
+    monkeypatch.setattr(forged_versions, "FIELDS", {})
+    before = regular.snapshots()
+    packed: list[tuple[str, bytes]] = []
+    tree = forger.blob("tree", UNREADABLE["a thirteenth month"], packed)
+    name = sent(forger, regular, packed, tree, 22.5)
+    [named] = (result := maintain())["rubbish"]
+    assert named.startswith(f"snapshots/{name[:8]} (arrived 2026-01-24 ")
+    assert named.endswith("cannot be read by restic: nothing is removed while it is there")
+    assert (result["removed"], regular.snapshots()) == ([], {*before, name})
+    assert result["servers"]["srv"]["versions"] == 20, "all else goes on"
 
 
 @pytest.mark.parametrize("lacking", ["its folder", "the part"])

@@ -259,7 +259,8 @@ def _checked(
                 break
             said = checked.damage.problems
         # Every pack is true, and restic cannot read something all the same.
-        found = forged.suspects(admission, _never_measured(admission, state))
+        new = _never_measured(admission, state)
+        found = forged.suspects(admission, new) or forged.unread(admission, new, repository.readable)
         if not found:
             if said:
                 break

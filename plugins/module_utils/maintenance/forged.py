@@ -15,6 +15,7 @@ A version that was measured once was whole then: what it lacks now is damage, an
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -22,19 +23,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from .admission import Admission
-from .sealed import ID, Document, Rubbish, Unfolds
+from .sealed import ID, Document, Rubbish, Unfolds, is_text, is_time
 from .trees import once, plain
 
 ROUNDS = 5
 """So often is checked anew: of many complaints restic's check is heard with the first ones."""
 MOST_ASKED = 20
 """Versions of which restic is asked whether it can list them; it takes a second for each."""
+MOST_READ = 100
+"""Likewise, where nothing is suspected: those that came last."""
 TYPES = ("file", "dir", "symlink", "dev", "chardev", "fifo", "socket")
 """restic of before 0.17.2 made "irregular" ones too, at which its own check stops."""
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 QUOTED = re.compile(
-    r'(?:[^"\\\n]|\\[abfnrtv\\"]|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\[0-7]{3})+', re.I
+    r'(?:[^"\\\n]|\\[abfnrtv\\"]|\\x[0-9A-Fa-f]{2}|\\[0-3][0-7]{2}'
+    r"|\\u(?![Dd][89A-Fa-f])[0-9A-Fa-f]{4}|\\U(?!0000[Dd][89A-Fa-f])(?:000[0-9A-Fa-f]|0010)[0-9A-Fa-f]{4})+"
 )
+"""As Go's strconv.Unquote reads what is between the quotes."""
 
 
 def _matches(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
@@ -49,17 +53,30 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, str) and ID.fullmatch(value) is not None and value != "0" * 64
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _is_base64(value: Any) -> bool:
+    try:
+        return value is None or bool(base64.b64decode(value, validate=True)) or value == ""
+    except (TypeError, ValueError):
+        return False
+
+
+def _are_attributes(value: Any) -> bool:
+    return value is None or all(
+        one.keys() <= {"name", "value"} and is_text(one.get("name", "")) and _is_base64(one.get("value"))
+        for one in value
+    )
 
 
 FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "name": _matches(QUOTED),
     "type": lambda value: value in TYPES,
-    **dict.fromkeys(("mtime", "atime", "ctime"), _matches(TIME)),
-    **dict.fromkeys(("user", "group", "linktarget", "error"), _is_text),
+    **dict.fromkeys(("mtime", "atime", "ctime"), is_time),
+    **dict.fromkeys(("user", "group", "linktarget", "error"), is_text),
     **dict.fromkeys(("mode", "uid", "gid"), _count(32)),
     **dict.fromkeys(("inode", "device_id", "size", "links", "device"), _count(64)),
+    "linktarget_raw": _is_base64,
+    "extended_attributes": _are_attributes,
+    "generic_attributes": lambda value: value is None or isinstance(value, dict),
     "content": lambda value: value is None or (isinstance(value, list) and all(map(_is_id, value))),
     "subtree": lambda value: value is None or _is_id(value),
 }
@@ -77,6 +94,17 @@ class Suspect:
     """The folder."""
     unfolds: bool = False
     """restic must not be asked about it."""
+
+
+def unread(
+    admission: Admission, versions: Collection[str], readable: Callable[[str], bool]
+) -> dict[str, Suspect]:
+    """Those of `versions` that restic cannot read though this program finds nothing wrong: FIELDS may lack
+    something that restic reads. One witness is not enough to call a version forged."""
+    here = admission.storage.listed("snapshots")
+    last = sorted((name for name in versions if name in here), key=lambda name: here[name].at)[-MOST_READ:]
+    why = "cannot be read by restic"
+    return {name: Suspect(why, False, admission.trees[name]) for name in last if not readable(name)}
 
 
 def suspects(admission: Admission, versions: Collection[str]) -> dict[str, Suspect]:

@@ -42,7 +42,7 @@ LARGEST_SCRYPT = 2**20
 ID = re.compile(r"[0-9a-f]{64}")
 Document = Mapping[str, Any]
 """A JSON object that restic, or whoever has the password, wrote."""
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Rubbish(Exception):
@@ -218,11 +218,11 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**32
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_time(value: Any) -> bool:
+def is_time(value: Any) -> bool:
     """As Go reads RFC 3339; it knows a year 0, which Python does not."""
     if not isinstance(value, str) or not TIME.fullmatch(value):
         return False
@@ -234,7 +234,7 @@ def _is_time(value: Any) -> bool:
 
 
 def _are_texts(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and all(map(_is_text, value)))
+    return value is None or (isinstance(value, list) and all(map(is_text, value)))
 
 
 def _fits(entry: Document, fields: Mapping[str, Callable[[Any], bool]]) -> bool:
@@ -252,7 +252,7 @@ def _is_summary(value: Any) -> bool:
         and value.keys() >= {"backup_start", "backup_end"}
         and _fits(
             value,
-            dict.fromkeys(value, _is_large_count) | dict.fromkeys(("backup_start", "backup_end"), _is_time),
+            dict.fromkeys(value, _is_large_count) | dict.fromkeys(("backup_start", "backup_end"), is_time),
         )
     )
 
@@ -263,9 +263,9 @@ def _is_large_count(value: Any) -> bool:
 
 SNAPSHOT: Mapping[str, Callable[[Any], bool]] = {
     "tree": _is_id,
-    "time": _is_time,
+    "time": is_time,
     **dict.fromkeys(("parent", "original"), lambda value: value is None or _is_id(value)),
-    **dict.fromkeys(("hostname", "username", "program_version"), _is_text),
+    **dict.fromkeys(("hostname", "username", "program_version"), is_text),
     **dict.fromkeys(("paths", "tags", "excludes"), _are_texts),
     **dict.fromkeys(("uid", "gid"), _is_count),
     "summary": _is_summary,
@@ -274,10 +274,10 @@ SNAPSHOT: Mapping[str, Callable[[Any], bool]] = {
 
 
 LOCK: Mapping[str, Callable[[Any], bool]] = {
-    "time": _is_time,
+    "time": is_time,
     "exclusive": lambda value: isinstance(value, bool),
     "pid": _is_large_count,
-    **dict.fromkeys(("hostname", "username"), _is_text),
+    **dict.fromkeys(("hostname", "username"), is_text),
     **dict.fromkeys(("uid", "gid"), _is_count),
 }
 """Likewise of a lock."""
