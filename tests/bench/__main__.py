@@ -7,7 +7,8 @@
    actions on the hosts do nothing, and against as many bare tasks that do nothing. These hosts answer from a
    recording of the Wine host: 50 Wines on the same processors would measure Wine;
 5. monitoring: requests and bytes a host, and the wall time of one run over these 50 clients, files included;
-6. the maintenance: bytes that are read of what a server has sent before any of it is believed, a night.
+6. the maintenance: bytes that are read of what a server has sent before any of it is believed, a night;
+7. what two servers of a client store in a repository for each, against one for both.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def main() -> int:
     result: dict[str, Any] = {"goals": GOALS}
     say("Two nights of a repository host")
     result["nights"] = night.measured()
+    result["shared"] = night.shared()
     with _lab("Recorder", machines.RECORDED):
         result["delivery"] = _delivery()
         result["idle"] = _idle()
@@ -431,6 +433,8 @@ def _print_table(result: dict[str, Any]) -> None:
         read, arrived = (round(one[key] / 1e6, 1) for key in ("read_bytes", "arrived_bytes"))
         what = f"MB read in {one['seconds']} s before they are believed, {name}"
         rows.append(_row(what, read, "that arrived", arrived, "", None))
+    one, two = (round(result["shared"][key] / 1e6, 2) for key in ("one", "two"))
+    rows.append(_row("MB of two servers in two repositories", two, "in one", one, "", None))
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

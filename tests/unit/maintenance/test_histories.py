@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import proof, retention
+from unit.maintenance import checker
 from unit.maintenance.histories import World, live, modules, verdicts
 
 HISTORIES, PARTS = 5000, 5
@@ -38,6 +42,22 @@ def test_the_proof_and_the_checker_agree_about_any_removal() -> None:
         live(seed, modules(retention, None), watch)
     assert set(found) == {(True, True), (False, False)}, found
     assert min(found.values()) > 500, found
+
+
+@pytest.mark.parametrize(
+    ("judge", "borrows"), [(checker, set()), (proof, {"Rules", "Snapshot"})], ids=["checker", "proof"]
+)
+def test_who_judges_the_plan_shares_no_code_with_it(judge: ModuleType, borrows: set[str]) -> None:
+    """The proof has the shape of what it is given, and no more."""
+    taken = {
+        name.name
+        for node in ast.walk(ast.parse(inspect.getsource(judge)))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+        if not (isinstance(node, ast.ImportFrom) and not node.level)
+        or str(node.module).partition(".")[0] not in sys.stdlib_module_names
+    }
+    assert taken == borrows
 
 
 def _wrong_rules(change: Callable[[Any], Any]) -> dict[str, Any]:
