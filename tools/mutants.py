@@ -382,6 +382,16 @@ MUTANTS = (
         "::test_links_of_a_version_that_nobody_judged_are_not_restored_to_another_server",
     ),
     Mutant(
+        "bury what matters", f"{P}/monitoring/findings.py",
+        "for text in rubbish[:MOST_NAMED]:", "for text in rubbish:",
+        "unit/monitoring/test_findings.py::test_a_flood_is_counted_and_hides_no_key",
+    ),
+    Mutant(
+        "bury what matters", f"{M}/maintenance/admission.py",
+        "key=lambda one: (one.why != UNKNOWN_KEY, one.at, one.name)", "key=lambda one: (one.at, one.name)",
+        "attacks/test_forged_index.py::test_a_flood_of_rubbish_is_counted_and_hides_no_key",
+    ),
+    Mutant(
         "add a key of his own", f"{M}/maintenance/admission.py",
         'self.aside["keys", name] = Aside(', "Aside(",
         "attacks/test_forged_index.py::test_a_key_of_his_own_is_named",

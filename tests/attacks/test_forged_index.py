@@ -188,6 +188,20 @@ def test_a_key_of_his_own_is_named(settled: Client, maintain: Maintain, tmp_path
     assert named.endswith("is a key that nobody knows")
 
 
+def test_a_flood_of_rubbish_is_counted_and_hides_no_key(
+    settled: Client, forger: Forger, maintain: Maintain, tmp_path: Path
+) -> None:
+    for number in range(150):
+        forger.add("snapshots", b"rubbish %d" % number)
+    password = tmp_path / "password"
+    password.write_text("mine")
+    settled.run("key", "add", "--new-password-file", str(password))
+    result = maintain()
+    first, *_others, last = result["rubbish"]
+    assert first.endswith("is a key that nobody knows")
+    assert (len(result["rubbish"]), last) == (101, "more (51 files) that is not shown to restic")
+
+
 def test_only_what_is_new_is_read(regular: Client, maintain: Maintain) -> None:
     first = maintain()["check"]["read_bytes"]
     assert first > 20 * 400

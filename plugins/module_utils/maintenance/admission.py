@@ -27,6 +27,8 @@ from .model import UNKNOWN_KEY
 from .sealed import Blob, Document, Key, Rubbish
 from .storage import Entry, Storage
 
+MOST_NAMED = 100
+"""Files set aside that are named one by one."""
 MOST_LIFTED = 1000
 """Locks that a run removes: each costs a few milliseconds, or a request to a supplier."""
 MOST_SAID, EACH = 32_000_000, 1000
@@ -445,8 +447,11 @@ def _hold(name: str, data: bytes) -> None:
 
 
 def sentences(admission: Admission) -> Iterator[str]:
-    """What was set aside, by arrival."""
-    return (str(one) for one in sorted(admission.aside.values(), key=lambda one: (one.at, one.name)))
+    """What was set aside: keys that nobody knows, then the rest by arrival; of very many, the first."""
+    ordered = sorted(admission.aside.values(), key=lambda one: (one.why != UNKNOWN_KEY, one.at, one.name))
+    yield from map(str, ordered[:MOST_NAMED])
+    if (more := len(ordered) - MOST_NAMED) > 0:
+        yield f"more ({more} files) that is not shown to restic"
 
 
 def stamp(moment: datetime) -> str:

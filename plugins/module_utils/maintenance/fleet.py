@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from . import reserve, retired
+from .admission import MOST_NAMED
 from .bucket import Bucket, ClientBucket
 from .client import Blocked, Order, run
 from .drill import Size
@@ -485,22 +487,27 @@ def _dropped(
     return gone, failed
 
 
+def _names(ids: Sequence[str], most: int) -> str:
+    """The first ones, and how many more."""
+    more = f" and {len(ids) - most} more" if len(ids) > most else ""
+    return ", ".join(name[:8] for name in ids[:most]) + more
+
+
 def worries(found: Worries) -> list[str]:
     """What a technician should look at, a sentence each."""
     volume = found.volume
     sentences = [f"the promise is not kept: {problem}" for problem in found.promise.problems]
-    for name, losses in found.losses.items():
+    for name, losses in islice(found.losses.items(), MOST_NAMED):
         sentences.append(f"{name[:8]} is a sudden loss ({'; '.join(losses)}): older versions are held")
+    if (more := len(found.losses) - MOST_NAMED) > 0:
+        sentences.append(f"{more} more versions are a sudden loss")
     sentences += [f"the client's breach: {text}: it is set aside" for text in found.rubbish]
     if found.set_aside:
-        names = ", ".join(name[:8] for name in found.set_aside)
-        sentences.append(f"{names} set aside: own time and arrival disagree")
+        sentences.append(f"{_names(found.set_aside, MOST_NAMED)} set aside: own time and arrival disagree")
     if found.unmeasured:
-        names = ", ".join(name[:8] for name in found.unmeasured[:5])
-        more = f" and {len(found.unmeasured) - 5} more" if len(found.unmeasured) > 5 else ""
         sentences.append(
-            f"{names}{more} could not be measured: nothing of this server is removed until they are, or are"
-            " rejected"
+            f"{_names(found.unmeasured, 5)} could not be measured: nothing of this server is removed until"
+            " they are, or are rejected"
         )
     if volume.threshold:
         full = f", full on {volume.full_on}" if volume.full_on and volume.percent < 100 else ""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Any, Protocol
 
 from ...module_utils.maintenance.model import UNKNOWN_KEY, Status
@@ -32,6 +33,9 @@ WITHOUT_COMPLETE = timedelta(days=3)
 """Incomplete backups are a warning; after so long without a complete one they are critical."""
 CLOCK_CRITICAL = 900.0
 """Seconds: what comes from further in the future is set aside on the repository host (docs/retention.md)."""
+MOST_NAMED = 200
+"""Of what one client's servers sent, and somebody has to judge, so many of a kind are named: whoever has
+taken one over could make the report of all clients too large for any mail."""
 _QUOTED = 200  # characters of what someone else said in a sentence
 
 
@@ -391,15 +395,19 @@ def _dumps(client: ClientFacts, status: Status) -> Iterator[Finding]:
 
 
 def _held_back(client: ClientFacts, status: Status) -> Iterator[Finding]:
-    for snapshot in status.set_aside:
+    for snapshot in status.set_aside[:MOST_NAMED]:
         yield make(client, "forged_time", detail=snapshot[:8], id=snapshot[:8])
-    for snapshot, problems in status.losses.items():
+    for snapshot, problems in islice(status.losses.items(), MOST_NAMED):
         yield make(client, "sudden_loss", detail=snapshot[:8], id=snapshot[:8], problems=_problems(problems))
-    for text in status.rubbish:
-        # A key of his own is the way back in for whoever had the access once.
+    # A key of his own is the way back in for whoever had the access once.
+    rubbish = sorted(status.rubbish, key=lambda text: UNKNOWN_KEY not in text)
+    for text in rubbish[:MOST_NAMED]:
         severity = CRITICAL if UNKNOWN_KEY in text else ""
         what = text[:_QUOTED]
         yield make(client, "rubbish", detail=text.partition(" (")[0], severity=severity, what=what)
+    lengths = map(len, (status.set_aside, status.losses, rubbish))
+    if more := sum(max(0, length - MOST_NAMED) for length in lengths):
+        yield make(client, "unnamed", count=more)
     if status.unmeasured:
         first = status.unmeasured[0][:8]
         yield make(client, "unmeasured", count=len(status.unmeasured), id=first)

@@ -339,6 +339,17 @@ _ROWS = (
         " donner de nouveaux mots de passe au serveur",
     ),
     Kind(
+        "unnamed", REPOSITORY, CRITICAL, "C12",
+        "{count} more versions or files in the repositories of {client} wait for a judgement, too many to"
+        " name each",
+        "Somebody floods them: take the access away (new passwords), then judge or remove what was sent"
+        " (docs/checks.md, Admission)",
+        "{count} autres versions ou fichiers des dépôts de {client} attendent un jugement, trop nombreux pour"
+        " être nommés un à un",
+        "Un tiers les inonde : retirer ses accès (nouveaux mots de passe), puis juger ou retirer ce qui a été"
+        " envoyé",
+    ),
+    Kind(
         "unmeasured", REPOSITORY, WARNING, "C7",
         "retention is held back for {client}: {count} version(s) could not be measured, as {id}",
         "Run playbooks/retention.yml again; reject what no server of the client has sent"

@@ -233,8 +233,27 @@ def test_what_is_wrong_is_found_and_nothing_else(of: ClientFacts, kind: str, sev
         assert not re.search(r"[{}]|None|datetime|\(\)|  ", text), text
 
 
+@pytest.mark.parametrize("flood", ["set_aside", "losses", "rubbish"])
+def test_a_flood_is_counted_and_hides_no_key(flood: str) -> None:
+    """Ten thousand sentences about one client would be a mail that no server takes, for all clients."""
+    names = [f"{number:08x}" for number in range(10_000)]
+    key = "srv: keys/0a1b2c3d (arrived x) is a key that nobody knows"
+    sent: dict[str, Any] = {
+        "rubbish": [key],
+        "set_aside": names,
+        "losses": {name: ["half of the size"] for name in names},
+    }
+    if flood == "rubbish":
+        sent["rubbish"] = [*(f"srv: index/{name} (arrived x) is no index" for name in names), key]
+    told = found(client(repository=status(**{name: sent[name] for name in {flood, "rubbish"}})))
+    [rest] = [one for one in told if one.kind == "unnamed"]
+    assert rest.sentence.startswith("9801 more" if flood == "rubbish" else "9800 more")
+    assert len(told) == (201 if flood == "rubbish" else 202)
+    assert [one.severity for one in told if "keys/0a1b2c3d" in one.sentence] == ["critical"]
+
+
 def test_every_kind_is_provoked_by_a_test() -> None:
-    elsewhere = {"no_backup_yet", "not_deployed"}
+    elsewhere = {"no_backup_yet", "not_deployed", "unnamed"}
     assert {kind for _, kind, _ in CASES.values()} | elsewhere == set(KINDS)
 
 
