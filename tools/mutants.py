@@ -120,6 +120,11 @@ MUTANTS = (
         "attacks/test_ransomware.py",
     ),
     Mutant(
+        "back up encrypted", f"{M}/maintenance/trees.py",
+        "total += sum(self._lengths.get(part, 0) for part in one.content)", "total += 0",
+        "attacks/test_ransomware.py::test_sizes_that_a_version_claims_hide_no_loss",
+    ),
+    Mutant(
         "back up encrypted", f"{M}/maintenance/sudden_loss.py",
         "return max(entries, min(1.0, self.vanished / max(1, self.bytes_before)))", "return entries",
         "attacks/test_ransomware.py",
@@ -677,6 +682,8 @@ def main() -> int:
     parser.add_argument("-k", default="", metavar="WORD", help="only those whose row, file or test has it")
     wanted = parser.parse_args().k
     chosen = [one for one in MUTANTS if wanted in f"{one.row} {one.file} {one.test}"]
+    if not chosen:
+        parser.error(f"no mutant's row, file or test has {wanted!r}")
     survived = []
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         place = Path(folder)

@@ -5,6 +5,7 @@ It sends by the client's own restic and login, through a real append-only rest-s
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from attacks.conftest import Maintain
 from attacks.forger import Forger
+from attacks.test_drills import node
 from integration.maintenance.client import Client
 from unit.maintenance.simulation import at
 
@@ -92,3 +94,27 @@ def test_it_is_seen_and_the_good_versions_are_held(
     result = maintain()
     assert set(result["losses"]) & set(sent)
     assert good <= settled.snapshots()
+
+
+def test_sizes_that_a_version_claims_hide_no_loss(client: Client, forger: Forger, maintain: Maintain) -> None:
+    """For some weeks he says of each file that it is empty; then the database alone is encrypted."""
+    packed: list[tuple[str, bytes]] = []
+    letters = [forger.blob("data", b"letter %d" % number, packed) for number in range(50)]
+
+    def night(number: int, database: bytes) -> str:
+        content = {f"{at:02}": part for at, part in enumerate(letters)}
+        content["isagiwf.mdf"] = forger.blob("data", database, packed)
+        nodes = [node(name, content=[part], size=0) for name, part in content.items()]
+        tree = forger.blob("tree", json.dumps({"nodes": nodes}).encode() + b"\n", packed)
+        forger.pack(packed)
+        packed.clear()
+        begin = BEGIN + timedelta(days=number)
+        return client.arrived(forger.snapshot(tree, begin.isoformat()), begin + timedelta(minutes=2))
+
+    true = os.urandom(3_000_000)
+    for number in range(3):
+        night(number, true)
+    assert maintain()["losses"] == {}
+    encrypted = night(3, os.urandom(3_000_000))
+    [loss] = maintain()["losses"][encrypted]
+    assert "3.0 MB of 3.0 MB vanished" in loss

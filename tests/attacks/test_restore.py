@@ -86,6 +86,7 @@ CRAFTED: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a way up": ([node("..", type="dir", subtree="INNER")], "has a name that Windows has not"),
     "a path for a name": ([node("a\\\\b")], "has a name that Windows has not"),
     "a stream of another file": ([node("a:b")], "has a name that Windows has not"),
+    "two halves of letters": ([node("a\ud800"), node("a\ud801")], "has a name that Windows has not"),
     "a field that Go reads and Python does not": ([{**node("a"), "Name": "b"}], "cannot be read"),
     "a field of the folder in another case": ([{**node("a"), "SUBTREE": "0" * 64}], "cannot be read"),
     "a folder that is none": ([node("a", type="dir")], "cannot be read"),

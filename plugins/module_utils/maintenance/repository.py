@@ -214,16 +214,18 @@ class Repository:
                 else Size(known.entries, known.bytes)
                 for one, known in older
             }
+            if not older:
+                return (Measure(*size),)
+            return tuple(
+                self._difference(snapshot, size, one, before[one.id], left, trees) for one, _known in older
+            )
         except TooLong:
             raise Interrupted(self.location, f"{snapshot.id[:8]} was not read in time", SEE_VERSION) from None
         except sealed.Rubbish as error:
             raise Unmeasurable(self.location, f"a folder of {snapshot.id[:8]} {error}", SEE_VERSION) from None
-        if not older:
-            return (Measure(*size),)
-        return tuple(self._difference(snapshot, size, one, before[one.id], left) for one, _known in older)
 
     def _difference(
-        self, snapshot: Snapshot, size: Size, older: Snapshot, before: Size, left: Left
+        self, snapshot: Snapshot, size: Size, older: Snapshot, before: Size, left: Left, trees: Trees
     ) -> Measure:
         folders = {in_tree(path): path for path in older.paths}
         gone, totals, touched, removed = [], {}, set(), 0
@@ -247,15 +249,8 @@ class Repository:
             removed if left else totals["removed"]["files"],
             tuple(gone),
             # restic counts what describes folders too, which is more than the contents where files are small.
-            min(totals["removed"]["bytes"], self._size_of(older, touched)),
+            min(totals["removed"]["bytes"], trees.size_of_files(older.tree, touched, self.limit)),
         )
-
-    def _size_of(self, snapshot: Snapshot, files: Collection[str]) -> int:
-        """The bytes of these files in a version, as its trees tell them."""
-        if not files:
-            return 0
-        nodes = map(json.loads, self._run("ls", "--json", "--no-lock", snapshot.id))
-        return sum(int(node.get("size", 0)) for node in nodes if node.get("path") in files)
 
     def stored_bytes(self) -> int:
         """The size of all files of the repository, as a server's quota counts it."""

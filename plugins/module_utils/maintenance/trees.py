@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
@@ -21,8 +21,9 @@ from .sealed import Blob, Rubbish
 COPIES = 1_000_000
 """A version counts for so many times its distinct folders and parts at most: folders that hold each other are
 beyond any number. Of zeros half a terabyte, in a file that a database laid out, is one part so many times."""
-IMPOSSIBLE = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
-"""In a name of Windows (Microsoft, "Naming Files, Paths, and Namespaces"). A colon would lead to a stream."""
+IMPOSSIBLE = re.compile(r'[\x00-\x1f/\\:*?"<>|\ud800-\udfff]')
+"""In a name of Windows (Microsoft, "Naming Files, Paths, and Namespaces"). A colon would lead to a stream. Of
+halves of letters Python knows many, and Go makes one: so a name would stand twice."""
 PLAIN = ("dir", "file", "irregular", "socket")
 """restic makes nothing of the last two; a junction is "irregular" for it."""
 
@@ -134,6 +135,21 @@ class Trees:
                 entries, size = entries + inner.entries, size + inner.bytes
             size += sum(self._lengths.get(part, 0) for part in entry.content)
         return Size(entries, size)
+
+    def size_of_files(self, root: str, paths: Collection[str], seconds: float) -> int:
+        """Of the files of a version that have one of these paths, in bytes, by the lengths of their parts."""
+        above = {path[: match.start()] for path in paths for match in re.finditer("/", path)}
+        end, total, waiting = time.monotonic() + seconds, 0, [(root, "")]
+        while waiting:
+            tree, path = waiting.pop()
+            if path in above:
+                for one in self.entries(tree, end):
+                    inner = f"{path}/{one.name}"
+                    if inner in paths:
+                        total += sum(self._lengths.get(part, 0) for part in one.content)
+                    if one.subtree:
+                        waiting.append((one.subtree, inner))
+        return total
 
     def holds(self, root: str, stands: Callable[[str], Stands], seconds: float) -> bool:
         """Whether there is anything in a version that `stands` out."""
