@@ -346,7 +346,8 @@ class Admission:
         with self._lock:
             for pack in packs:
                 self._packs.pop(pack, None)
-                self.lies[pack] = f"the pack {pack} holds copies that restic cannot read"
+                by = ", ".join(sorted(name[:8] for name in self.indexes_of({pack})))
+                self.lies[pack] = f"the pack {pack} (in the index {by}) holds copies that restic cannot read"
 
     def _lying(self, index: str, pack: str) -> bool:
         return pack in self._indexes[index] and sealed.digest(self._indexes[index][pack]) != self._packs[pack]

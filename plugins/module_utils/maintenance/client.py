@@ -186,7 +186,7 @@ def _seen(facts: Facts, admission: Admission) -> set[str]:
 def _maintained(order: Order, repository: Repository, state: State, admission: Admission) -> dict[str, Any]:
     admission.verify(state.keep_remembered)
     checked, held = _checked(order, repository, state, admission)
-    if refused := checks.unreadable(repository, admission.doubtful):
+    if not admission.lies and (refused := checks.unreadable(repository, admission.doubtful)):
         admission.refuse(refused)
         checked, held = _checked(order, repository, state, admission)
     state.keep_checked(checked)
