@@ -241,6 +241,12 @@ MUTANTS = (
         "::test_versions_whose_folders_cannot_be_read_are_named_and_hold_nothing_up",
     ),
     Mutant(
+        "block the maintenance by a version", f"{M}/maintenance/forged.py",
+        "if name not in admission.trees:", "if False:",
+        "attacks/test_unreadable.py"
+        "::test_a_version_that_is_not_what_its_name_says_is_named_and_nothing_is_removed",
+    ),
+    Mutant(
         "block the maintenance by a version", f"{M}/maintenance/client.py",
         " or forged.unread(admission, new, repository.readable)", "",
         "attacks/test_unreadable.py::test_what_only_restic_cannot_read_is_named_and_nothing_is_removed",
@@ -306,8 +312,8 @@ MUTANTS = (
             "::test_versions_that_say_very_much_push_no_honest_one_out_and_hold_removals_until_rejected",
         )
         for file, old, new in (
-            ("admission", "said[name], name) for name in shown.intersection(new)",
-             "here[name].at, name) for name in shown.intersection(new)"),
+            ("admission", "said[name], name) for name in said.keys()",
+             "here[name].at, name) for name in said.keys()"),
             ("admission", "return not all(name.startswith(self._rejected) for name in self.roomless)",
              "return False"),
             ("client", "before.rejected.union(order.reject)", "before.rejected"),

@@ -150,6 +150,36 @@ def test_a_version_without_a_part_that_never_came_is_named_and_nothing_is_remove
     assert len(maintain()["removed"]) == 12
 
 
+@pytest.mark.parametrize("by", ["a disk", "a forger in a bucket"])
+def test_a_version_that_is_not_what_its_name_says_is_named_and_nothing_is_removed(
+    regular: Client,
+    maintain: Maintain,
+    foretell: Maintain,
+    repository: Repository,
+    state: State,
+    by: str,
+) -> None:
+    """A rest-server compares both; a disk spoils what it likes, and a supplier takes any name."""
+    newest = max((regular.path / "snapshots").iterdir(), key=lambda path: path.stat().st_mtime)
+    wrong = newest if by == "a disk" else newest.with_name("ab" * 32)
+    content = newest.read_bytes()
+    newest.chmod(0o600)
+    wrong.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if by == "a disk" else content)
+    before = regular.snapshots()
+    for told in (foretell(), maintain(), maintain()):
+        [named] = told["rubbish"]
+        assert named.startswith(f"snapshots/{wrong.name[:8]} (arrived ")
+        assert named.endswith(
+            "is damaged: its content is not that of its name: nothing is removed while it is there"
+        )
+        assert (told["removed"], told["pruned"]) == ([], False)
+    assert regular.snapshots() == before
+    # The others are in the status, and are restored, all the same.
+    whole = 20 if by == "a forger in a bucket" else 19
+    assert part(ORDER, repository, state, at("2026-01-26")).server.versions == whole
+    assert len(versions(ORDER, repository, state)) == whole
+
+
 def test_what_a_version_that_was_whole_lacks_stays_damage(regular: Client, maintain: Maintain) -> None:
     maintain()
     min((regular.path / "index").iterdir()).unlink()

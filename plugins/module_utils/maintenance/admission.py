@@ -391,7 +391,7 @@ class Admission:
         said = {name: size for name, size in self._said.items() if name in shown}
         total = sum(said.values())
         for rejected, size, name in sorted(
-            ((name.startswith(self._rejected), said[name], name) for name in shown.intersection(new)),
+            ((name.startswith(self._rejected), said[name], name) for name in said.keys() & set(new)),
             reverse=True,
         ):
             if total <= MOST_SAID:

@@ -104,7 +104,7 @@ def unread(
     here = admission.storage.listed("snapshots")
     last = sorted((name for name in versions if name in here), key=lambda name: here[name].at)[-MOST_READ:]
     why = "cannot be read by restic"
-    return {name: Suspect(why, False, admission.trees[name]) for name in last if not readable(name)}
+    return {name: Suspect(why, False, admission.trees.get(name, "")) for name in last if not readable(name)}
 
 
 def suspects(admission: Admission, versions: Collection[str]) -> dict[str, Suspect]:
@@ -114,6 +114,9 @@ def suspects(admission: Admission, versions: Collection[str]) -> dict[str, Suspe
     found: dict[str, Suspect] = {}
     sound: set[str] = set()
     for name in sorted(versions):
+        if name not in admission.trees:  # of which a disk, or in a bucket a forger, made something else
+            found[name] = Suspect("is damaged: its content is not that of its name", False, "")
+            continue
         waiting, seen = [admission.trees[name]], set(sound)
         while waiting and name not in found:
             tree = waiting.pop()
