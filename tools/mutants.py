@@ -392,6 +392,14 @@ MUTANTS = (
         "unit/restore/test_run.py"
         "::test_links_of_a_version_that_nobody_judged_are_not_restored_to_another_server",
     ),
+    *(
+        Mutant(
+            "stop the maintenance or the status", f"{M}/maintenance/{file}.py",
+            "with contained():", "if True:",
+            "attacks/test_volume.py::test_a_defect_that_one_server_finds_stops_no_other",
+        )
+        for file in ("fleet", "status")
+    ),
     Mutant(
         "bury what matters", f"{P}/monitoring/findings.py",
         "for text in rubbish[:MOST_NAMED]:", "for text in rubbish:",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import fleet
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import fleet, status
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.checks import Damaged
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.client import Effort
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.drill import Size
@@ -57,6 +57,32 @@ def test_five_bytes_that_claim_a_petabyte_are_five_bytes(
     forged(forger, regular, [node("huge", size=10**15, content=[part])], packed)
     volume = maintained(regular, tmp_path / "state")["volume"]
     assert (volume["newest_bytes"], volume["closed"]) == (5, False)
+
+
+def test_a_defect_that_one_server_finds_stops_no_other(
+    regular: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a name that was looked up and not there: it ended the maintenance of all clients."""
+
+    def found(original: Any) -> Any:
+        def either(*given: Any) -> Any:
+            return {}["abab"] if given[1].server == "a" else original(*given)
+
+        return either
+
+    monkeypatch.setattr(fleet, "run", found(fleet.run))
+    monkeypatch.setattr(status, "part", found(status.part))
+    top = str(regular.path.parent / "nothing-to-close")
+    one = fleet.Client("farm", "PS-1", 1, 7, 2, {"a": "/nowhere", "srv": str(regular.path)}, top)
+    settings = Settings(str(tmp_path / "state"), regular.restic, 1, 15, 24, reserve_megabytes=0)
+    outcome = fleet.maintain([one], lambda _client, _server: PASSWORD, settings, check=False)
+    assert outcome.failures["farm"].startswith(
+        "a: a defect of this program (KeyError: 'abab', test_volume.py:"
+    )
+    assert list(outcome.reports["farm"]["servers"]) == ["srv"]
+    told, failures = status.statuses([one], lambda _client, _server: PASSWORD, settings, LATER)
+    assert list(told["farm"].servers) == ["srv"]
+    assert failures["farm"].startswith("a: a defect of this program (KeyError: 'abab', ")
 
 
 def test_one_part_that_is_listed_100_000_times_closes_until_a_technician_rejects_it(

@@ -2,7 +2,7 @@
 
 Each room has its own kinds, so that a caller can tell them apart. There is one boundary on each side:
 `ansible_adapter.CoreAction` makes a failed result of any of them, `fleet` the outcome of one client. Whatever
-else is raised is a defect of this program, and shown as one.
+else is raised is a defect of this program, and shown as one; of one server, it stops no other (`contained`).
 
 It stands in this package because the package is copied alone to the repository host, and the controller's
 side (`plugin_utils/errors.py`) takes it from here: so one `except` means the same on both.
@@ -10,7 +10,9 @@ side (`plugin_utils/errors.py`) takes it from here: so one `except` means the sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from .printable import printable_lines
@@ -39,6 +41,24 @@ class SeveralErrors(ProSecoursError):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.failures))
+
+
+class Defect(ProSecoursError):
+    """Of this program. A hostile server may have found it: it is to stop no other one."""
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Raises Defect for whatever nobody expected, with the place where it came about."""
+    try:
+        yield
+    except (ProSecoursError, OSError):
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        said = f"{type(error).__name__}: {error}, {Path(place.filename).name}:{place.lineno}"
+        problem = f"a defect of this program ({said[:300]}); nothing more was done here"
+        raise Defect(problem, "Report it, with this sentence") from error
 
 
 def full_stop(remedy: str) -> str:

@@ -17,7 +17,7 @@ from .admission import MOST_NAMED
 from .bucket import Bucket, ClientBucket
 from .client import Blocked, Order, run
 from .drill import Size
-from .errors import ProSecoursError, sentence
+from .errors import ProSecoursError, contained, sentence
 from .gate import Gate
 from .model import LastCheck, LastDrill, Maintained, Retired, Worries
 from .repository import NotARepository, Repository
@@ -187,7 +187,8 @@ def _maintain(
         state, counted[server] = state_of(client, settings, server), None
         try:
             repository = repository_of(client, server, password_of(client.client, server), settings)
-            report = run(order_of(client, server, asked[server]), repository, state, check)
+            with contained():
+                report = run(order_of(client, server, asked[server]), repository, state, check)
         except (ProSecoursError, OSError) as error:
             # Before the first backup there is none. Later it is a disk that is not mounted, or worse.
             if isinstance(error, NotARepository) and not state.known:

@@ -15,7 +15,7 @@ from typing import Any
 from . import drill
 from .admission import sentences
 from .client import Order, backups, broken_promises, counting, judged, put_aside, server_of, versions_of
-from .errors import ProSecoursError, sentence
+from .errors import ProSecoursError, contained, sentence
 from .fleet import (
     Client,
     PasswordOf,
@@ -69,7 +69,8 @@ def statuses(
             try:
                 repository = repository_of(client, server, password_of(client.client, server), settings)
                 order, state = order_of(client, server, settings), state_of(client, settings, server)
-                parts[server] = part(order, repository, state, now)
+                with contained():
+                    parts[server] = part(order, repository, state, now)
             except (ProSecoursError, OSError) as error:
                 failed.append(f"{server}: {sentence(error)}")
         try:
