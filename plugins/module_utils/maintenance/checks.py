@@ -201,8 +201,7 @@ def _slices(packs: Collection[str]) -> list[str]:
 
 
 def unreadable(repository: Repository, packs: Collection[str]) -> set[str]:
-    """Those of the packs that restic cannot read. It costs the slices that they are in. Raises
-    RepositoryError."""
+    """Those of the packs that restic cannot read, of whole slices that it reads. Raises RepositoryError."""
     found = [_confirmed(repository, subset) for subset in _slices(packs)]
     return {pack for one in found for pack in one.broken_packs}.intersection(packs)
 

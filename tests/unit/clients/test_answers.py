@@ -52,6 +52,7 @@ HOSTILE: dict[str, Any] = {
     "no list": [ANNEX],
     "too deep": b"[" * 60_000,
     "too large": b'{"prosecours_client_name": "' + b"x" * 70_000 + b'"}',
+    "whole before its end": json.dumps(ANNEX).encode().ljust(65_537),
     "said twice": b'{"prosecours_subscribed_gb": 1, "prosecours_subscribed_gb": 2}',
     "no number": b'{"prosecours_subscribed_gb": NaN}',
     "no UTF-8": b"\xff\xfe{}",
