@@ -1,7 +1,9 @@
 """A server has another name: its repository, and what is remembered of it, go to that name on its host.
 
 Each move is a rename within a folder. It may be cut at any point, and is finished by a second run: what is
-there by the new name already is not moved again, and nothing is put over anything. Standard library only.
+there by the new name already is not moved again, and nothing is put over anything. The repository goes first:
+a maintenance between two runs finds none by the old name, and so begins no second memory of it there.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -89,16 +91,16 @@ def _due(data: Path, state: Path, config: Path, old: str, new: str) -> Iterator[
             f"{memory.folder} remembers another server of that name",
             "Give the server another name, or move that folder away; nothing was moved",
         )
-    passwords = config / "encryption-passwords"
-    if (passwords / old).is_file() and not (passwords / new).exists():
-        yield Move(passwords / old, passwords / new)
+    if (repository / "config").is_file():
+        yield Move(repository, there)
     if known.kept:
         if memory.folder.is_dir():
             # Left by a deploy that came before: nothing in it that is not made anew.
             yield Move(memory.folder, memory.folder.with_name(f".before-{new}-{time.time_ns()}"))
         yield Move(known.folder, memory.folder)
-    if (repository / "config").is_file():
-        yield Move(repository, there)
+    passwords = config / "encryption-passwords"
+    if (passwords / old).is_file() and not (passwords / new).exists():
+        yield Move(passwords / old, passwords / new)
 
 
 def _files(folder: Path) -> Iterator[Path]:

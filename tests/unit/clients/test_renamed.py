@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -45,6 +46,40 @@ def test_wherever_a_run_was_cut_the_next_one_finishes(moved: tuple[bool, ...], t
     assert there(tmp_path) == before
     assert (run(tmp_path), len(foretold)) == (foretold, moved.count(False))
     assert there(tmp_path) == {one.replace("old", "new") for one in HAS}
+    assert run(tmp_path) == []
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_maintenance_after_a_cut_stands_in_no_way(
+    steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut before each change of the disk; then a maintenance remembers what it finds by the old name."""
+    host(tmp_path, *HAS, "state/new/perimeter.json")
+    (tmp_path / "data" / "new").mkdir()
+    left = iter(range(steps))
+
+    def cut(name: str) -> None:
+        real = getattr(Path, name)
+
+        def until_then(*arguments: Path) -> object:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return real(*arguments)
+
+        monkeypatch.setattr(Path, name, until_then)
+
+    with suppress(KeyboardInterrupt):
+        cut("rename")
+        cut("rmdir")
+        run(tmp_path)
+    monkeypatch.undo()
+    if (tmp_path / "data/old/config").exists():
+        (tmp_path / "state/old").mkdir(exist_ok=True)
+        (tmp_path / "state/old/versions.json").write_text(HAS[1])
+    run(tmp_path)
+    assert set(HAS).isdisjoint(there(tmp_path))
+    assert {one.replace("old", "new") for one in HAS} <= there(tmp_path)
+    assert (tmp_path / "state/new/versions.json").read_text() == HAS[1]
     assert run(tmp_path) == []
 
 
