@@ -376,13 +376,11 @@ def _needed(admission: Admission, version: str, repository: Repository) -> dict[
         if version not in (admission.names("snapshots") or ()):
             raise Rubbish("is not there any more")
         wanted = Trees(admission).parts(admission.trees[version], SECONDS)
-        packs: dict[str, str] = {}
-        for pack, blob in admission.blobs():
-            if blob.id in wanted:
-                packs.setdefault(blob.id, pack)
-        if wanted - packs.keys():
+        # A part that two packs hold comes with both: the indexes name both, and restic may ask for either.
+        holding = [(pack, blob.id) for pack, blob in admission.blobs() if blob.id in wanted]
+        held = {pack for pack, _part in holding}
+        if wanted - {part for _pack, part in holding}:
             raise Rubbish("lacks a part")
-        held = {*packs.values()}
         chosen = {"data": held, "index": admission.indexes_of(held), "snapshots": {version}}
         names = [(kind, name) for kind in KINDS for name in sorted(chosen[kind])]
         return {f"{kind}/{name}": repository.storage.size(kind, name) for kind, name in names}

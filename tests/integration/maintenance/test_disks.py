@@ -373,6 +373,26 @@ def test_a_version_on_a_disk_is_all_that_a_restore_needs_and_no_more(
         out(repository, state, disk, sorted(regular.snapshots())[8])
 
 
+def test_a_part_that_two_packs_hold_is_taken_with_both(
+    client: Client, filled: Client, repository: Repository, state: State, disk: Path, tmp_path: Path
+) -> None:
+    """A night sent meanwhile what the disk brings too. The indexes that go along speak of both packs, and
+    restic may read a part from either."""
+    client.backup(FILLED + timedelta(days=1))
+    disks.load(repository, state, disk, manifest(filled), "r1")
+    version = min(client.snapshots())
+    shutil.rmtree(disk / "ProSecours")
+    out(repository, state, disk, version)
+    taken = exported(client, disk)
+    here = {path.name for path in taken.path.glob("data/*/*")}
+    for folder in (client, taken):
+        for index in folder.path.glob("index/*"):
+            spoken = json.loads(folder.run("cat", "index", index.name))["packs"]
+            assert index.name in {one.name for one in taken.path.glob("index/*")}
+            assert {pack["id"] for pack in spoken if pack["blobs"]} <= here
+    assert "no errors were found" in taken.run("check", "--read-data")
+
+
 def test_an_export_that_was_cut_is_gone_on_with(
     client: Client, repository: Repository, state: State, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
