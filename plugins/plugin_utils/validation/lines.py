@@ -31,6 +31,8 @@ _UNDATED = type(
     },
 )
 """The same, for which a date is text: YAML makes objects of them, and raises for the 30th of February."""
+DEEPEST = 50
+"""Levels of a document that people write."""
 _YAML_REMEDIES = (
     ("unknown escape character", "Write Windows paths without quotes: double quotes give \\ another meaning"),
     (
@@ -106,7 +108,27 @@ def document(path: Path, text_of: Callable[[Path], str]) -> tuple[Scope | None, 
     if not isinstance(node, yaml.MappingNode):
         problem, remedy = "the file holds no keys", "Write a key, a colon and a value on each line"
         return None, None, [PlacedMistake(path, None, "", "", problem, remedy)]
+    if (part := _too_deep(node)) is not None:
+        problem = "it is nested too deeply, or an alias (*) stands within what it names"
+        return None, None, [PlacedMistake(path, line_of(part), "", "", problem, "Write out what is meant")]
     return Scope(path, "document", path.name, node), value, list(twice(path, node))
+
+
+def _too_deep(node: yaml.Node) -> yaml.Node | None:
+    """A part that lies deeper than people write, which whoever walks through the document would not come out
+    of. By an alias (*) within what it names, any document is so deep."""
+    done: set[int] = set()
+
+    def visit(one: yaml.Node, depth: int) -> yaml.Node | None:
+        if depth > DEEPEST:
+            return one
+        inside = one.value if isinstance(one, yaml.CollectionNode) and id(one) not in done else ()
+        parts = (part for item in inside for part in (item if isinstance(item, tuple) else (item,)))
+        found = next((deep for part in parts if (deep := visit(part, depth + 1)) is not None), None)
+        done.add(id(one))
+        return found
+
+    return visit(node, 0)
 
 
 def placed(scope: Scope, mistake: Mistake) -> PlacedMistake:

@@ -80,6 +80,27 @@ def test_no_file_at_all(tmp_path: Path) -> None:
 TOLD = Wanted("ete", {"prosecours_contract_reference": "PS-1"}, {"ete-srv": {"ansible_host": "10.0.0.1"}})
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("prosecours_options: []\nservers: &all\n  a: *all\n", 3),
+        ("prosecours_office:\n- x\n- &b [1, [*b]]\n", 3),
+        ("\na: " + "[" * 900 + "]" * 900, 2),
+    ],
+    ids=["mapping", "list", "deep"],
+)
+def test_a_file_of_answers_without_an_end_is_one_sentence(text: str, line: int) -> None:
+    _told, scope, [wrong] = answers.read(Path("answers.yml"), lambda _: text)
+    says = "it is nested too deeply, or an alias (*) stands within what it names"
+    assert (scope, wrong.line, wrong.problem) == (None, line, says)
+
+
+def test_an_alias_beside_what_it_names_is_read() -> None:
+    text = "prosecours_options: &none []\nservers: {a: {prosecours_software: *none}}\n"
+    told, _scope, wrong = answers.read(Path("answers.yml"), lambda _: text)
+    assert (told.servers, wrong) == ({"a": {"prosecours_software": []}}, [])
+
+
 def test_a_technician_says_the_rest() -> None:
     from_client = Wanted("", {"prosecours_subscribed_gb": 20}, {"a": SERVER})
     whole, wrong = answers.joined(TOLD, from_client)
