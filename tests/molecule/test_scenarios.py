@@ -33,9 +33,11 @@ SCENARIOS = sorted(path.parent.name for path in CHECKOUT.glob("molecule/*/molecu
 
 @pytest.fixture
 def alone(scenario: str) -> Iterator[None]:
-    """The machine has one folder and one set of users for a repository host: another checkout waits here."""
+    """The machine has one folder and one set of users for a repository host, and one folder for an inventory
+    that is written in: another checkout waits here."""
     with (Path(tempfile.gettempdir()) / f"molecule-{scenario}-{os.geteuid()}.lock").open("w") as lock:
-        if "PROSECOURS_DEPOT" in (CHECKOUT / "molecule" / scenario / "molecule.yml").read_text("utf-8"):
+        text = (CHECKOUT / "molecule" / scenario / "molecule.yml").read_text("utf-8")
+        if "PROSECOURS_DEPOT" in text or "MOLECULE_EPHEMERAL_DIRECTORY" in text:
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
