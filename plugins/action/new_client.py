@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..plugin_utils.ansible_adapter import CoreAction, Variables, sealed
+from ..plugin_utils.ansible_adapter import CoreAction, Variables, next_run, sealed
 from ..plugin_utils.clients import answers, new_client, questions
 from ..plugin_utils.clients.answers import Wanted
 from ..plugin_utils.clients.draft import Inventory
@@ -63,13 +63,13 @@ class ActionModule(CoreAction):
 
     def _result(self, planned: Plan, inventory: Inventory, silent: list[str]) -> dict[str, Any]:
         client, path = planned.wanted.client, str(planned.path)
-        given = f"ansible-playbook -i {inventory.sources[0]} playbooks"
+        line = next_run(inventory.playbook, inventory.sources)
         steps = [
-            f"{given}/documents.yml -e prosecours_documents_client={client}",
-            f"{given}/repository.yml",
-            f"{given}/preflight.yml --limit {client}",
-            f"{given}/deploy.yml --limit {client} --check --diff",
-            f"{given}/deploy.yml --limit {client}",
+            f"{line('documents')} -e prosecours_documents_client={client}",
+            line("repository"),
+            f"{line('preflight')} --limit {client}",
+            f"{line('deploy')} --limit {client} --check --diff",
+            f"{line('deploy')} --limit {client}",
         ]
         result: dict[str, Any] = {
             "changed": planned.changed,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from ..plugin_utils.ansible_adapter import CoreAction, Variables, sealed
+from ..plugin_utils.ansible_adapter import CoreAction, Variables, next_run, sealed
 from ..plugin_utils.clients import server
 from ..plugin_utils.clients.client_file import shown
 from ..plugin_utils.clients.draft import Inventory
@@ -46,7 +47,7 @@ class ActionModule(CoreAction):
         return result | self._written(planned, asked, inventory)
 
     def _written(self, planned: Plan, asked: Asked, inventory: Inventory) -> dict[str, Any]:
-        steps = _steps(planned.client, asked, f"ansible-playbook -i {inventory.sources[0]} playbooks")
+        steps = _steps(planned.client, asked, next_run(inventory.playbook, inventory.sources))
         self.show("\n".join(["", f"{planned.path}. Next:", *(f"  {one}" for one in steps)]))
         result: dict[str, Any] = {"changed": True, "next": steps}
         header = str(planned.path)
@@ -64,15 +65,12 @@ class ActionModule(CoreAction):
         return result
 
 
-def _steps(client: str, asked: Asked, given: str) -> list[str]:
+def _steps(client: str, asked: Asked, line: Callable[[str], str]) -> list[str]:
+    printed = f"{line('documents')} -e prosecours_documents_client={client}"
     if asked.name:
-        return [
-            f"{given}/repository.yml",
-            f"{given}/deploy.yml --limit {asked.name}",
-            f"{given}/documents.yml -e prosecours_documents_client={client}",
-        ]
+        return [line("repository"), f"{line('deploy')} --limit {asked.name}", printed]
     return [
-        f"{given}/repository.yml",
-        f"{given}/documents.yml -e prosecours_documents_client={client}",
+        line("repository"),
+        printed,
         f"On {asked.server}, if it still runs: schtasks /delete /tn \\ProSecours\\Sauvegarde /f",
     ]

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import gc
 import json
+import shlex
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible import constants
+from ansible import constants, context
 from ansible.config.manager import ensure_type
 from ansible.errors import AnsibleError, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 from ansible.inventory.manager import InventoryManager
@@ -189,6 +190,31 @@ def sealed(text: str) -> str:
         )
     named = None if name == "default" else name
     return str(VaultLib(secrets).encrypt(text, secret, named).decode())
+
+
+def next_run(playbook_dir: Path, sources: Sequence[Path]) -> Callable[[str], str]:
+    """How the run of another playbook begins: with this run's inventory, its way to the vault's password, and
+    its way to name a playbook, which without a checkout is the collection's."""
+    given = context.CLIARGS
+    words = ["ansible-playbook"]
+    for source in sources:
+        words += ["-i", str(source)]
+    words += ["--ask-vault-pass"] if given.get("ask_vault_pass") else []
+    for option, name in (("--vault-id", "vault_ids"), ("--vault-password-file", "vault_password_files")):
+        for value in given.get(name) or ():
+            words += [option, str(value)]
+
+    cwd = Path.cwd()
+
+    def line(playbook: str) -> str:
+        if "ansible_collections" in playbook_dir.parts:
+            named = f"prosecours.backup.{playbook}"
+        else:
+            folder = playbook_dir.relative_to(cwd) if playbook_dir.is_relative_to(cwd) else playbook_dir
+            named = str(folder / f"{playbook}.yml")
+        return shlex.join([*words, named])
+
+    return line
 
 
 class NobodyThere(ProSecoursError):

@@ -140,7 +140,8 @@ def test_from_the_answers_to_a_client_that_can_be_deployed(provider: Provider) -
         line for line in foretold.output.splitlines() if line.startswith("+")
     ]
     assert "The repository host absent did not answer" in written.text
-    assert "playbooks/deploy.yml --limit earl_de_l_etang_noir" in written.text
+    begin = f"--vault-password-file {provider.vault} playbooks/deploy.yml"
+    assert f"{begin} --limit earl_de_l_etang_noir" in written.text
 
     # What was answered, and nothing else, is in the file; with a place, and passwords that nobody sees.
     assert provider.clients == ["earl_de_l_etang_noir.yml", "gaec.yml"]
