@@ -56,8 +56,9 @@ class ActionModule(CoreAction):
                 handed = planned if check else letters.apply(due, folder, server, today)
         for client, told in handed.failures.items():
             failures.setdefault(client, []).extend(told)
-        self.show("\n" + "\n".join(_table(printed, due, waiting, handed)))
-        result = _result(printed, due, waiting, handed, failures)
+        if told := list(_table(printed, due, waiting, handed)):
+            self.show("\n" + "\n".join(told))
+        result = _result(printed, due, waiting, handed, failures) | {"form": str(form.path)}
         if new:
             result["changed"] = True
             header = str(form.path)

@@ -67,10 +67,8 @@ class ActionModule(CoreAction):
 
 def _steps(client: str, asked: Asked, line: Callable[[str], str]) -> list[str]:
     printed = f"{line('documents')} -e prosecours_documents_client={client}"
+    gone = f"On {asked.server}, if it still runs: schtasks /delete /tn \\ProSecours\\Sauvegarde /f"
     if asked.name:
-        return [line("repository"), f"{line('deploy')} --limit {asked.name}", printed]
-    return [
-        line("repository"),
-        printed,
-        f"On {asked.server}, if it still runs: schtasks /delete /tn \\ProSecours\\Sauvegarde /f",
-    ]
+        deployed = [line("repository"), f"{line('deploy')} --limit {asked.name}", printed]
+        return [*deployed, gone] if asked.address else deployed
+    return [line("repository"), printed, gone]

@@ -90,6 +90,11 @@ annexes:
       fingerprint: 4f1d 08c2 77ab 3e90 61d5 f0a8 92bc 5e17
       pages: [inventories/documents/gaec_du_moulin/annexes-PS-2026-0042-4f1d08c2.html]
       differences: ["Volume souscrit: 200 Go → 250 Go"]
+form:
+  description: The page that a new client fills in, which is written where it is not there.
+  returned: always
+  type: str
+  sample: inventories/documents/annexe-a-remplir.html
 due:
   description: >-
     For each client whose letter is due, the ways on which it is to go; none as long as it waits for an

@@ -5,6 +5,7 @@ print to the amendment is molecule/documents.
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from support.inventory import client, write
@@ -63,3 +64,14 @@ def test_check_mode_foretells_what_is_printed_and_what_cannot_be_done_is_said(tm
     unknown = of.run("documents", "-e", "prosecours_documents_client=gaecc")
     assert unknown.code == 2
     assert 'There is no client "gaecc". Did you mean "gaec"?' in unknown.text
+
+
+def test_a_provider_without_a_client_gets_the_form(tmp_path: Path) -> None:
+    of = Playbooks(tmp_path)
+    shutil.rmtree(tmp_path / "inventory" / "clients")
+    written = of.run("form")
+    assert written.code == 0, written.output
+    assert [*of.kept()] == ["annexe-a-remplir.html"]
+    assert str(of.documents / "annexe-a-remplir.html") in written.text
+    again = of.run("form")
+    assert (again.code, again.recap["changed"]) == (0, 0), again.output

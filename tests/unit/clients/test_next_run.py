@@ -10,7 +10,7 @@ from ansible import context
 from ansible_collections.prosecours.backup.plugins.plugin_utils.ansible_adapter import next_run
 
 CHECKOUT = Path("/srv/checkout")
-INSTALLED = Path("/home/a/.ansible/collections/ansible_collections/prosecours/backup/playbooks")
+INSTALLED = Path("/usr/share/ansible/collections/ansible_collections/prosecours/backup/playbooks")
 
 
 @pytest.mark.parametrize(
