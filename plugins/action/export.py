@@ -59,7 +59,9 @@ class ActionModule(CoreAction):
         self.show(
             f"[{arguments['host']}] {of}: {len(told['files'])} files, {size}, are written and read back"
         )
-        custody = replace(custody, files=told["files"])
+        # Known from now on: a run that goes on after a cut chooses no version that came since.
+        custody = replace(custody, begun=version.time, files=told["files"])
+        disk_custody.keep(path, custody)
         given["beside"] = taken.beside(custody, version.id, version.time.isoformat())
         shell = self._connection._shell
         given["program"] = self._transfer_file(

@@ -11,6 +11,7 @@ description:
     once, each with its line.
   - The client has to have subscribed to the export of Annexe 1 (C16), its main backup has to have failed
     (C3), the requester has to be a contact of Annexe 2. No host is touched.
+  - A disk that was begun and cut is gone on with, so no version is wanted that came since.
 options:
   path:
     description: The request file on the controller, see docs/disks.md.
@@ -24,6 +25,8 @@ options:
     description: The contracts of all servers, as RV(prosecours.backup.contract#module:hosts) holds them.
     type: dict
     required: true
+extends_documentation_fragment:
+  - prosecours.backup.documents_folder
 attributes:
   check_mode:
     description: Can run in check mode; it changes nothing.

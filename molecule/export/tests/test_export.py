@@ -5,12 +5,31 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from html import unescape
 from pathlib import Path
 
 import pytest
-from disks import ASKED, BIG, DATA, DISK, LABEL, PAPERS, SECRETS, SERIAL, SERVER, files
+import yaml
+from disks import (
+    ASKED,
+    BIG,
+    DATA,
+    DISK,
+    LAB,
+    LABEL,
+    PAPERS,
+    REPOSITORY,
+    SECRETS,
+    SERIAL,
+    SERVER,
+    TODAY,
+    files,
+    play,
+    refused,
+    went,
+)
 from pypdf import PdfReader
 from verifier import Server
 
@@ -85,3 +104,23 @@ def test_who_did_it_on_whose_instruction() -> None:
     kept = json.dumps([entry for entry in entries if entry["kind"] == "end"], ensure_ascii=False)
     for says in ('"step": "export"', f'"disk": "{SERIAL}"', ASKED["requester"]):
         assert str(says) in kept
+
+
+def test_a_run_that_was_cut_goes_on_with_its_version_though_a_newer_one_came() -> None:
+    """Another request, and the same disk: what the client has restored may be erased."""
+    shutil.rmtree(DISK / "ProSecours")
+    file = LAB / "again.yml"
+    request = {**ASKED, "mail_date": "2026-01-05", "main_backup_failed": True, "date": TODAY}
+    file.write_text(yaml.safe_dump(request), "utf-8")
+    given = ("-e", f"prosecours_export_request={file}")
+    [first] = [path.name for path in (REPOSITORY / "snapshots").iterdir()]
+    # The last file that would speak of the version cannot be written: all others are on the disk.
+    stone = ON_DISK / "snapshots" / f".new-{first[:8]}"
+    stone.mkdir(parents=True)
+    refused(play("export", *given), "run the same step again: it goes on where it stopped")
+    stone.rmdir()
+    (DATA / "isapawp" / "b.txt").write_text("changed meanwhile", "utf-8")
+    went(play("backup"), "complete")
+    assert len([*(REPOSITORY / "snapshots").iterdir()]) == 2
+    went(play("export", *given), f"was put on the disk {SERIAL} and read back")
+    assert [path.name for path in (ON_DISK / "snapshots").iterdir()] == [first]

@@ -51,7 +51,8 @@ class Custody:
     request: Request
     steps: Mapping[str, Step] = field(default_factory=dict)
     begun: datetime | None = None
-    """When the backup on it was first started; it is believed to be of that time or later."""
+    """When the backup on it was first started; it is believed to be of that time or later. Of an export: when
+    the version was made that was begun to be written."""
     files: Mapping[str, int] = field(default_factory=dict)
     """The manifest: what was on the disk when it was handed over, by name and bytes."""
 
