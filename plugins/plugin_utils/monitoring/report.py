@@ -79,7 +79,9 @@ def _clients(report: Report) -> list[dict[str, Any]]:
 
 
 def _alone(report: Report, client: dict[str, Any]) -> str:
-    return render("monitoring_client.html.j2", title=client["name"], at=report.at, client=client)
+    """The page of a client whose section is not in that of the fleet."""
+    shown = _section(client, report.at)
+    return render("monitoring_client.html.j2", title=client["name"], at=report.at, client=shown)
 
 
 def _page(report: Report, clients: list[dict[str, Any]], sections: int) -> str:
@@ -89,7 +91,7 @@ def _page(report: Report, clients: list[dict[str, Any]], sections: int) -> str:
         "monitoring_report.html.j2",
         title="Surveillance des sauvegardes",
         at=report.at,
-        clients=clients,
+        clients=[*(_section(client, report.at) for client in clients[:sections]), *clients[sections:]],
         here=len(here),
         many=len(here) < len(clients),
         places={
@@ -112,28 +114,30 @@ def by_gravity(findings: Iterable[Told]) -> list[Told]:
 
 
 def _client(client: ClientLine, at: datetime) -> dict[str, Any]:
-    """A client as the page shows it: its report with plots, calendar and servers from both sides."""
-    status, today = client.repository, local(at).date()
+    """A client in the table of all, with its servers from both sides."""
     servers = _servers(client, at)
-    shown: dict[str, Any] = {
+    return {
         **{name: getattr(client, name) for name in _SHOWN},
         "findings": by_gravity(client.findings),
         "servers": servers,
-        "last": None,
-        "calendar": [],
-        "figures": [],
-        "forecast": "",
+        "last": _last(servers) if client.repository else None,
     }
-    if status:
-        hosts = {server.host for server in client.servers}
-        first = today - timedelta(days=today.weekday(), weeks=_CALENDAR_WEEKS - 1)
-        cells = views.days(status, hosts, first, today, today)
-        if any(cell.state != "idle" for cell in cells):
-            shown["calendar"] = list(views.weeks(cells))
-        shown["figures"] = [figure for figure in _figures(client.id, status, today) if figure]
-        shown["forecast"] = views.forecast(status.volume)
-        shown["last"] = _last(servers)
-    return shown
+
+
+def _section(client: dict[str, Any], at: datetime) -> dict[str, Any]:
+    """The same with what its own section has besides: calendar, plots and forecast."""
+    status, today = client["repository"], local(at).date()
+    if not status:
+        return {**client, "calendar": [], "figures": [], "forecast": ""}
+    hosts = {server.host for server in client["servers"] if server.live}
+    first = today - timedelta(days=today.weekday(), weeks=_CALENDAR_WEEKS - 1)
+    cells = views.days(status, hosts, first, today, today)
+    return {
+        **client,
+        "calendar": list(views.weeks(cells)) if any(cell.state != "idle" for cell in cells) else [],
+        "figures": [figure for figure in _figures(client["id"], status, today) if figure],
+        "forecast": views.forecast(status.volume),
+    }
 
 
 def _figures(name: str, status: Status, today: date) -> list[views.Figure | None]:
