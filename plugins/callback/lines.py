@@ -41,7 +41,8 @@ from ..plugin_utils.journal.runs import CONTROLLER
 
 SAYS = "ansible.builtin.debug"
 """A task that is there to say something."""
-OK, FAILED = ("ok", constants.COLOR_OK), ("failed", constants.COLOR_ERROR)
+OK = ("ok", constants.COLOR_OK)
+FAILED = ("failed", constants.COLOR_ERROR)
 """What a host's line says, and its colour."""
 SILENT = (
     "v2_playbook_on_include",

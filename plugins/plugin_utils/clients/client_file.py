@@ -92,7 +92,7 @@ MASKED = Credentials("***\n", "***\n")
 
 
 def _password(length: int) -> str:
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _unused in range(length))
 
 
 # -- a new file -----------------------------------------------------------------------------------------

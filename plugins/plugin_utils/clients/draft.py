@@ -96,7 +96,9 @@ class Read:
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Whoever writes in an inventory waits for another one who does. Raises Busy, CannotWrite."""
-    place = next(one for one in (folder, *folder.parents) if one.is_dir())
+    place = folder
+    while not place.is_dir():  # the root is one
+        place = place.parent
     try:
         lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:

@@ -26,6 +26,14 @@ CONTACT = (
     ("email", "e-mail address"),
     ("mobile", "mobile number"),
 )
+_SOMEBODY = {
+    "title": "M.",
+    "first_name": "x",
+    "name": "x",
+    "email": "a@b.fr",
+    "mobile": "06 00 00 00 00",
+}
+"""A contact without a mistake: so each answer is judged alone."""
 YES, NO = ("y", "yes", "o", "oui"), ("n", "no", "non", "")
 
 
@@ -111,18 +119,11 @@ class _Asking:
     def _contact(self, name: str, who: str, optional: bool) -> dict[str, str] | None:
         fields: dict[str, str] = {}
         for key, words in CONTACT:
-            last = {
-                "title": "M.",
-                "first_name": "x",
-                "name": "x",
-                "email": "a@b.fr",
-                "mobile": "06 00 00 00 00",
-            }
 
-            def check(value: str, key: str = key, last: Mapping[str, str] = last) -> Problem | None:
+            def check(value: str, key: str = key) -> Problem | None:
                 if not value:
                     return None if optional and key == "title" else ("it is empty", "Write a value")
-                return _wrong(name, {**last, key: value})
+                return _wrong(name, {**_SOMEBODY, key: value})
 
             none = " (empty: none)" if optional and key == "title" else ""
             fields[key] = self._until(f"{who}, {words}{none}", str, check)

@@ -129,7 +129,7 @@ def document(custody: Custody) -> str:
     """The page as HTML. Pure."""
     return render(
         "disk_custody.html.j2",
-        title="Bordereau de remise d’un disque",
+        title="Bordereau de remise d\u2019un disque",
         request=custody.request,
         steps=custody.steps,
         files=len(custody.files),

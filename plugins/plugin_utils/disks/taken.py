@@ -40,7 +40,8 @@ def make_code(path: Path) -> Secret:
 
     Raises CannotWrite.
     """
-    code = "-".join("".join(secrets.choice(_LETTERS) for _ in range(_GROUP)) for _ in range(_GROUPS))
+    groups = ("".join(secrets.choice(_LETTERS) for _unused in range(_GROUP)) for _unused in range(_GROUPS))
+    code = "-".join(groups)
     write_whole(path.with_suffix(".code"), f"{code}\n", mode=0o600)
     return Secret(code)
 

@@ -225,7 +225,9 @@ FORMS = {
 
 def main(arguments: Sequence[str] | None = None, now: datetime | None = None) -> int:
     """The program. Returns its exit code."""
-    parser = argparse.ArgumentParser(prog="check_prosecours.py", description=(__doc__ or "").split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="check_prosecours.py", description=(__doc__ or "").partition("\n\n")[0]
+    )
     parser.add_argument("report", metavar="REPORT", help="the report.json that monitor.yml wrote")
     parser.add_argument("--as", dest="form", choices=FORMS, default="nagios", help="whose form (nagios)")
     parser.add_argument("--client", help="only this one, by the name of its group in the inventory")
