@@ -320,7 +320,9 @@ def _lab(machine: str, only: str | None = None) -> Iterator[None]:
 
 
 def _run(module: str, *arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", module, *arguments], check=True, stdout=sys.stderr)
+    done = subprocess.run([sys.executable, "-m", module, *arguments], check=False, stdout=sys.stderr)
+    if done.returncode:  # it has said why
+        raise SystemExit(done.returncode)
 
 
 def _events(kind: str) -> list[dict[str, Any]]:
