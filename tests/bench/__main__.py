@@ -184,7 +184,7 @@ def _stock() -> dict[str, Any]:
     return _counted(
         CHECKOUT / "tests" / "bench" / "stock.yml",
         *("--extra-vars", json.dumps(variables)),
-        ANSIBLE_COLLECTIONS_PATH=str(folder),
+        ANSIBLE_COLLECTIONS_PATH=os.pathsep.join((str(folder), str(CHECKOUT / "build" / "collections"))),
     )
 
 
@@ -194,6 +194,8 @@ def _counted(playbook: Path, *arguments: str, **environment: str) -> dict[str, A
     _play(playbook, machines.RECORDED, *arguments, **environment)
     [host] = Control(STATE).ask("status")["hosts"]
     counters: dict[str, Any] = host["counters"]
+    if not counters["authenticated_requests"]:
+        raise SystemExit(f"{playbook.name} asked nothing of {machines.RECORDED}: there is nothing to compare")
     return counters
 
 
