@@ -46,6 +46,7 @@ FAILED = ("failed", constants.COLOR_ERROR)
 """What a host's line says, and its colour."""
 SILENT = (
     "v2_playbook_on_include",
+    "v2_playbook_on_no_hosts_matched",
     "v2_playbook_on_no_hosts_remaining",
     "v2_runner_item_on_skipped",
     "v2_runner_on_async_ok",

@@ -74,7 +74,8 @@ def test_a_contract_that_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_others_tasks_say(tmp_path: Path) -> None:
-    """Tasks that say something, loops, a module that is not ours, and one whose output nobody may see."""
+    """Tasks that say something, loops, a module that is not ours, and one whose output nobody may see; a play
+    that has no host says nothing."""
     tasks = [
         {
             "name": "Say",
@@ -93,6 +94,7 @@ def test_what_others_tasks_say(tmp_path: Path) -> None:
     ]
     own = {"host": "{{ inventory_hostname }}", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     plays = [{"hosts": "all", "gather_facts": False, "connection": "local", "vars": own, "tasks": tasks}]
+    plays.insert(0, {**plays[0], "hosts": "all:!all"})
     (tmp_path / "others.yml").write_text(yaml.safe_dump(plays, sort_keys=False), "utf-8")
     played = play("a,b,c,", tmp_path / "others.yml", environment=LINES)
     assert played.code == 2
