@@ -145,11 +145,12 @@ MUTANTS = (
         Mutant(
             "have a loss pass for a directory that left", f"{M}/maintenance/{file}.py", old, new,
             "integration/maintenance/test_repository.py"
-            "::test_a_directory_that_left_the_contract_is_no_loss_and_hides_none",
+            f"::test_a_directory_that_left_the_contract_{test}",
         )
-        for file, old, new in (
-            ("repository", "left.less(lambda one: trees.holds(tree, one.stands, self.limit))", "left"),
-            ("perimeter", "({*self.paths, *self.left} - wanted)", "(wanted)"),
+        for file, old, new, test in (
+            ("repository", "left.less(lambda one: trees.holds(tree, one.stands, self.limit))", "left",
+             "and_is_still_sent_is_judged_with_the_rest"),
+            ("perimeter", "({*self.paths, *self.left} - wanted)", "(wanted)", "is_no_loss_and_hides_none"),
         )
     ),
     Mutant(

@@ -285,6 +285,21 @@ def test_a_directory_that_left_the_contract_is_no_loss_and_hides_none(
     assert state.ordered().left == ()
 
 
+def test_a_directory_that_left_the_contract_and_is_still_sent_is_judged_with_the_rest(
+    client: Client, maintain: Maintain
+) -> None:
+    """Until the server is deployed: of what it sends, as much as before may change in a night."""
+    office, journal = (client.folder / name for name in ("office", "journal"))
+    client.write(**{f"office__{n}": f"letter {n}" * 900 for n in range(60)})
+    client.write(**{f"journal__{n}": f"entry {n}" for n in range(40)})
+    for number in range(3):
+        client.backup(at(date(2026, 1, 5) + number * ONE_DAY), office, journal)
+    assert maintain(perimeter=(str(office), str(journal)))["losses"] == {}
+    client.write(**{f"office__{n}": f"another letter {n}" * 900 for n in range(20)})
+    client.backup(at("2026-01-08"), office, journal)
+    assert maintain(perimeter=(str(journal),))["losses"] == {}
+
+
 def test_forged_times_are_set_aside(regular: Client, maintain: Maintain) -> None:
     foretold = maintain(check=True)["removed"]
     now = at("2026-01-25", 3)
