@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from client_file import client_in, opened
 
 INVENTORY, DEPOT = Path(os.environ["PROSECOURS_INVENTORY"]), Path(os.environ["PROSECOURS_DEPOT"])
 CLIENT, SERVER, KNOWN = "earl_du_noyer", "noyer-srv1", "gaec_deja_la"
@@ -19,29 +20,15 @@ FILE = INVENTORY / "clients" / f"{CLIENT}.yml"
 PASSWORDS = ("prosecours_repository_password", "prosecours_encryption_password")
 
 
-class Loader(yaml.SafeLoader):
-    """A client's file as YAML has it; what is in the vault stays closed."""
-
-
-Loader.add_constructor("!vault", lambda loader, node: node.value)
-
-
 @pytest.fixture(scope="module")
 def client() -> Any:
-    loaded = yaml.load(FILE.read_text("utf-8"), Loader=Loader)  # noqa: S506 -- a kind of SafeLoader
-    return loaded["prosecours_clients"]["children"][CLIENT]
+    return client_in(FILE)
 
 
 @pytest.fixture(scope="module")
 def secrets(client: Any) -> dict[str, str]:
     """The server's passwords, opened by ansible-vault itself."""
-    command = ["ansible-vault", "decrypt", "--output", "-"]
-    return {
-        name: subprocess.run(
-            command, input=client["hosts"][SERVER][name], capture_output=True, text=True, check=True
-        ).stdout
-        for name in PASSWORDS
-    }
+    return {name: opened(client["hosts"][SERVER][name]) for name in PASSWORDS}
 
 
 def test_the_file_says_what_was_answered_and_is_the_provider_s_alone(client: Any) -> None:

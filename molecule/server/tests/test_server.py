@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from client_file import client_in, opened
 
 INVENTORY, DEPOT = Path(os.environ["PROSECOURS_INVENTORY"]), Path(os.environ["PROSECOURS_DEPOT"])
 CLIENT, NEW, RETIRED = "gaec_des_ormes", "orme-srv2", "orme-sql"
@@ -20,23 +20,9 @@ FILE = INVENTORY / "clients" / f"{CLIENT}.yml"
 WRITTEN = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "inventory" / "clients" / FILE.name
 
 
-class Loader(yaml.SafeLoader):
-    """A client's file as YAML has it; what is in the vault stays closed."""
-
-
-Loader.add_constructor("!vault", lambda loader, node: node.value)
-
-
 @pytest.fixture(scope="module")
 def client() -> Any:
-    loaded = yaml.load(FILE.read_text("utf-8"), Loader=Loader)  # noqa: S506 -- a kind of SafeLoader
-    return loaded["prosecours_clients"]["children"][CLIENT]
-
-
-def opened(sealed: str) -> str:
-    """By ansible-vault itself."""
-    command = ["ansible-vault", "decrypt", "--output", "-"]
-    return subprocess.run(command, input=sealed, capture_output=True, text=True, check=True).stdout
+    return client_in(FILE)
 
 
 def restic(server: str, *arguments: str, password: str) -> str:
