@@ -26,6 +26,7 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.journal.stores i
 from integration.journal.test_callback import Technician, said
 from support.playbook import CHECKOUT, Played, play
 from support.postgres import Database
+from support.writers import write_at_once
 from unit.journal.history import tell
 
 from windows_lab.certificates import Authority
@@ -72,33 +73,8 @@ for number in range(int(sys.argv[2])):
 
 def test_processes_at_once_write_one_chain(shared: Database) -> None:
     writers, each = 8, 25
-    running = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                WRITER,
-                shared.address(("martin", "durand")[who % 2]),
-                str(each),
-                str(who),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        for who in range(writers)
-    ]
-    for one in running:  # all stand ready before the first writes
-        assert one.stdout is not None
-        assert one.stdout.readline() == "ready\n"
-    for one in running:
-        assert one.stdin is not None
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    for one in running:
-        one.communicate(timeout=120)
-        assert one.returncode == 0
+    logins = [shared.address(("martin", "durand")[who % 2]) for who in range(writers)]
+    write_at_once(WRITER, [(login, str(each), str(who)) for who, login in enumerate(logins)])
     entries = followed(shared.lines())
     assert len(entries) == writers * each
     for who in range(writers):

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils.journal import entries as journal
 from ansible_collections.prosecours.backup.plugins.plugin_utils.journal import stores
+from support.writers import write_at_once
 
 AT = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
 
@@ -257,26 +258,7 @@ for number in range(int(sys.argv[2])):
 
 def test_processes_at_once_do_not_corrupt_it(tmp_path: Path) -> None:
     path, writers, each = tmp_path / "journal.jsonl", 4, 40
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path), str(each), str(who)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        for who in range(writers)
-    ]
-    for one in running:  # all stand ready before the first writes
-        assert one.stdout is not None
-        assert one.stdout.readline() == "ready\n"
-    for one in running:
-        assert one.stdin is not None
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    for one in running:
-        one.communicate(timeout=120)
-        assert one.returncode == 0
+    write_at_once(WRITER, [(str(path), str(each), str(who)) for who in range(writers)])
     found = journal.verify(path)
     assert (found.problems, found.notes) == ([], [])
     assert len(found.entries) == writers * each
