@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .stores import JournalError
+from .stores import JournalError, write_all
 
 FOLDER = Path("~/.local/state/prosecours")
 """Where it is, by default with the journal that is a file."""
@@ -30,10 +30,7 @@ def keep(path: Path, body: Mapping[str, Any], at: str) -> None:
             os.fstat(descriptor).st_size
             and os.pread(descriptor, 1, os.fstat(descriptor).st_size - 1) != b"\n"
         )
-        data = b"\n" * bool(torn) + line + b"\n"
-        while data:
-            data = data[os.write(descriptor, data) :]
-        os.fsync(descriptor)
+        write_all(descriptor, b"\n" * bool(torn) + line + b"\n")
 
 
 @contextmanager

@@ -220,9 +220,7 @@ class _Held:
         data = b"".join(line + b"\n" for line in lines)
         if self.text and not self.text.endswith(b"\n"):
             data = b"\n" + data  # a killed writer left a part of a line, which stays
-        while data:
-            data = data[os.write(self.descriptor, data) :]
-        os.fsync(self.descriptor)
+        write_all(self.descriptor, data)
         self.keep(head)
         for stamp in stamps:
             self.store.keep_stamp(stamp)
@@ -232,6 +230,13 @@ class _Held:
         folder follows, and with it the name of a new journal."""
         mode = stat.S_IMODE(os.fstat(self.descriptor).st_mode)
         write_whole(self.store._head, head.line() + b"\n", mode)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """All of it, and on the disk. Raises OSError."""
+    while data:
+        data = data[os.write(descriptor, data) :]
+    os.fsync(descriptor)
 
 
 def _make_folder(folder: Path) -> None:
