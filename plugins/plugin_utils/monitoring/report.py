@@ -51,7 +51,7 @@ def write(report: Report, folder: str | Path, *, with_pdf: bool = False) -> dict
 
     The same report gives the same files. Raises CannotWrite, DocumentError.
     """
-    place, clients = Path(folder), _clients(report)
+    place, clients = Path(folder), [_section(client, report.at) for client in _clients(report)]
     others = {f"{client['id']}.html": _alone(report, client) for client in clients[SECTIONS:]}
     for name, text in others.items():
         write_whole(place / CLIENTS / name, text)
@@ -67,7 +67,9 @@ def write(report: Report, folder: str | Path, *, with_pdf: bool = False) -> dict
 
 def html(report: Report) -> str:
     """The page of the fleet."""
-    return _page(report, _clients(report), SECTIONS)
+    clients = _clients(report)
+    clients[:SECTIONS] = [_section(client, report.at) for client in clients[:SECTIONS]]
+    return _page(report, clients, SECTIONS)
 
 
 def _clients(report: Report) -> list[dict[str, Any]]:
@@ -80,18 +82,17 @@ def _clients(report: Report) -> list[dict[str, Any]]:
 
 def _alone(report: Report, client: dict[str, Any]) -> str:
     """The page of a client whose section is not in that of the fleet."""
-    shown = _section(client, report.at)
-    return render("monitoring_client.html.j2", title=client["name"], at=report.at, client=shown)
+    return render("monitoring_client.html.j2", title=client["name"], at=report.at, client=client)
 
 
 def _page(report: Report, clients: list[dict[str, Any]], sections: int) -> str:
-    """The page, with the sections of the first so many clients."""
+    """The page, with the sections of the first so many clients, which have what `_section` adds."""
     here = {client["id"] for client in clients[:sections]}
     return render(
         "monitoring_report.html.j2",
         title="Surveillance des sauvegardes",
         at=report.at,
-        clients=[*(_section(client, report.at) for client in clients[:sections]), *clients[sections:]],
+        clients=clients,
         here=len(here),
         many=len(here) < len(clients),
         places={
