@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,35 @@ def test_a_defect_that_one_server_finds_stops_no_other(
     told, failures = status.statuses([one], lambda _client, _server: PASSWORD, settings, LATER)
     assert list(told["farm"].servers) == ["srv"]
     assert failures["farm"].startswith("a: a defect of this program (KeyError: 'abab', ")
+
+
+def test_a_defect_that_one_client_finds_stops_no_other(
+    regular: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a day that was there twice, between which a forecast divided."""
+
+    def found(original: Any, client: Callable[..., str]) -> Any:
+        def either(*given: Any) -> Any:
+            return 1 / 0 if client(*given) == "farm" else original(*given)
+
+        return either
+
+    monkeypatch.setattr(
+        fleet, "account", found(fleet.account, lambda _door, state, *_rest: state.folder.name)
+    )
+    monkeypatch.setattr(status, "status", found(status.status, lambda client, *_rest: client.client))
+    top = str(regular.path.parent / "nothing-to-close")
+    both = [
+        fleet.Client(name, "PS-1", 1, 7, 2, {"srv": str(regular.path)}, top) for name in ("farm", "other")
+    ]
+    settings = Settings(str(tmp_path / "state"), regular.restic, 1, 15, 24, reserve_megabytes=0)
+    outcome = fleet.maintain(both, lambda _client, _server: PASSWORD, settings, check=False)
+    said = "a defect of this program (ZeroDivisionError: division by zero, test_volume.py:"
+    assert outcome.failures["farm"].startswith(said)
+    assert list(outcome.reports) == ["other"]
+    told, failures = status.statuses(both, lambda _client, _server: PASSWORD, settings, LATER)
+    assert list(told) == ["other"]
+    assert failures["farm"].startswith(said)
 
 
 def test_one_part_that_is_listed_100_000_times_closes_until_a_technician_rejects_it(

@@ -27,6 +27,8 @@ from windows_lab.cli import main as lab_cli
 CHECKOUT = Path(__file__).resolve().parents[2]
 ANYWHERE = {"default": "2016", "drift": "2022", "upgrade": "2025"}
 """The scenarios that pass on any Windows, and the Windows Server that each is given here."""
+REFUSED = ("fatal:", "failed:", "[ERROR]")
+"""How the lines of a task that failed begin."""
 SERVER = "tilleuls-srv"
 SCENARIOS = sorted(path.parent.name for path in CHECKOUT.glob("molecule/*/molecule.yml"))
 
@@ -101,7 +103,9 @@ def test_scenario(scenario: str, alone: None, given: dict[str, str]) -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-20000:]
+    # The refusals come last: a long report is cut in its middle.
+    refused = [line for line in done.stdout.splitlines() if line.startswith(REFUSED)]
+    assert done.returncode == 0, "\n".join([done.stdout[-20000:], "Refused:", *refused])
 
 
 def test_the_scenarios_are_found() -> None:

@@ -207,18 +207,34 @@ def _maintain(
     if not parts:
         return None, failed
     try:
-        door, state = door_of(client), state_of(client, settings)
-        now = datetime.now(UTC)
-        planned, history = account(door, state, client.subscribed_gb, counted, now, check)
-        left = retired_of(client, settings, now)
-        carried = carried_by((*client.servers, *left), client, settings)
-        gone, not_gone = _dropped(client, settings, left, now, check)
-        report = together(client, parts, planned, history, left, gone, carried)
-        if not check:
-            state.keep_report(report, now)
+        with contained():
+            report, not_gone = _accounted(client, parts, counted, settings, check)
     except (ProSecoursError, OSError) as error:
         return None, [*failed, sentence(error)]
     return report, [*failed, *not_gone]
+
+
+def _accounted(
+    client: Client,
+    parts: Mapping[str, dict[str, Any]],
+    counted: Mapping[str, Counted | None],
+    settings: Settings,
+    check: bool,
+) -> tuple[dict[str, Any], list[str]]:
+    """What concerns all servers of a client at once: the report, and what of it could not be done.
+
+    Raises ProSecoursError, OSError.
+    """
+    door, state = door_of(client), state_of(client, settings)
+    now = datetime.now(UTC)
+    planned, history = account(door, state, client.subscribed_gb, counted, now, check)
+    left = retired_of(client, settings, now)
+    carried = carried_by((*client.servers, *left), client, settings)
+    gone, not_gone = _dropped(client, settings, left, now, check)
+    report = together(client, parts, planned, history, left, gone, carried)
+    if not check:
+        state.keep_report(report, now)
+    return report, not_gone
 
 
 def together(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -185,11 +185,12 @@ class State:
             for entry in self._load("volume.json", [])
         ]
 
-    def keep_volume(self, today: Day) -> list[Day]:
-        """The history with `today`; the last figures of a day replace earlier ones."""
-        history = [day for day in self.volume() if day.date != today.date] + [today]
+    def volume_with(self, today: Day) -> list[Day]:
+        """Likewise with `today`, whose last figures replace earlier ones."""
+        return [day for day in self.volume() if day.date != today.date] + [today]
+
+    def keep_volume(self, history: Sequence[Day]) -> None:
         self._store("volume.json", [asdict(day) for day in history])
-        return history
 
     def history(self) -> dict[str, Backup]:
         """Snapshot id -> the backup, by time; also of those whose versions are gone."""

@@ -75,7 +75,8 @@ def statuses(
                 failed.append(f"{server}: {sentence(error)}")
         try:
             if parts:
-                found[client.client] = status(client, parts, settings, now)
+                with contained():
+                    found[client.client] = status(client, parts, settings, now)
         except (ProSecoursError, OSError) as error:
             failed.append(sentence(error))
         if failed:

@@ -125,10 +125,11 @@ def account(
     newest = sum((found.get(server) or use).bytes for server, use in planned.after.servers.items())
     day = Day(day_of(now), newest, sum(one.stored for one in counted.values() if one), subscribed_gb)
     if check:
-        return planned, (*state.volume(), day)
+        return planned, tuple(state.volume_with(day))
     with state.locked():
         state.keep_usage(planned.after)
-        history = state.keep_volume(day)
+        history = state.volume_with(day)
+        state.keep_volume(history)
         if planned.moves:
             door.move(planned.after.over)
     return planned, tuple(history)

@@ -26,7 +26,7 @@ KEPT = Judgement("released", "A. Martin", "x" * 200, "2026-11-23")
 WRITES: dict[str, Callable[[State], Any]] = {
     "judgements.json": lambda state: state.keep_judgements({"ab": KEPT, "cd": KEPT}),
     "unfinished.json": lambda state: state.begin(["ab" * 32]),
-    "volume.json": lambda state: state.keep_volume(Day(NOW.date(), 1, 1, 10)),
+    "volume.json": lambda state: state.keep_volume([Day(NOW.date(), 1, 1, 10)]),
     "retention.json": lambda state: state.keep_report({"failure": "x" * 100}, NOW),
     "retired.json": lambda state: state.keep_sightings({"sql": Sighting(1, NOW.date())}),
     "failure.json": lambda state: state.keep_failure("x" * 100),
