@@ -40,7 +40,7 @@ def running_pid(state: Path) -> int | None:
         return None
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # two who ask are not in each other's way
         except BlockingIOError:
             return int(lock.read() or 0) or None
     return None

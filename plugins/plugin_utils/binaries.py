@@ -8,7 +8,6 @@ the file was made, and that is checked again at each use. Standard library only.
 from __future__ import annotations
 
 import bz2
-import fcntl
 import hashlib
 import json
 import os
@@ -30,6 +29,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
+from ..module_utils.maintenance.files import locked
 from .errors import ProSecoursError
 
 Say = Callable[[str], None]
@@ -434,6 +434,5 @@ def _check_program(path: Path, platform: str) -> None:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with path.open("w") as file, locked(file):
         yield

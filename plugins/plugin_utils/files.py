@@ -3,10 +3,9 @@ where the collection lies."""
 
 from __future__ import annotations
 
-import fcntl
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..module_utils.maintenance import files as primitive
@@ -35,10 +34,10 @@ def alone(folder: Path, remedy: str) -> Iterator[None]:
         lock = (folder / ".lock").open("w")
     except OSError as error:
         raise CannotWrite(f"{folder} cannot be written ({error.strerror})", remedy) from error
-    with lock:
+    with lock, ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            held.enter_context(primitive.locked(lock, 0))
+        except primitive.InUse:
             raise Busy(f"Another run is at work in {folder}", "Wait until it has ended") from None
         yield
 

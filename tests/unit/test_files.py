@@ -6,10 +6,12 @@ import errno
 import grp
 import os
 import pwd
+import signal
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import pytest
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import files as primitive
@@ -186,6 +188,38 @@ def test_two_at_once_do_not_do_the_same_twice(tmp_path: Path) -> None:
         pytest.fail("two at once")
     with files.alone(folder, "Set it"):
         pass
+
+
+def test_a_lock_is_given_back_also_where_a_program_that_was_just_started_has_the_file(tmp_path: Path) -> None:
+    """Between fork and exec a program of another thread has all descriptors: one maintenance in a few hundred
+    was told that another one was at work, and it was the same."""
+    path = tmp_path / "lock"
+    with path.open("w") as file, primitive.locked(file, 0):
+        program = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[file.fileno()])
+        with path.open("w") as other, pytest.raises(primitive.InUse), primitive.locked(other, 0.1):
+            pass
+    with program, path.open("w") as other, primitive.locked(other, 0):
+        assert program.poll() is None
+
+
+def test_whoever_died_holds_no_lock(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+    other = subprocess.Popen(["flock", path, "cat"], stdin=subprocess.PIPE, process_group=0)
+    with other, path.open("w") as file:
+        while not _held(file):
+            assert other.poll() is None
+        os.killpg(other.pid, signal.SIGKILL)
+        with primitive.locked(file, 20):
+            pass
+
+
+def _held(file: IO[str]) -> bool:
+    try:
+        with primitive.locked(file, 0):
+            return False
+    except primitive.InUse:
+        return True
 
 
 def test_a_folder_to_be_alone_in_that_cannot_be_made(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""A file that others read whole or not at all, whatever happens meanwhile. The one place that writes one.
+"""A file that others read whole or not at all, whatever happens meanwhile; and one that a single process has.
+The one place that writes the first and locks the second.
 
 It stands in this package because the package is copied alone to the repository host; the controller's side
 (`plugin_utils/files.py`) and `repository_host` write by it too.
@@ -7,9 +8,13 @@ It stands in this package because the package is copied alone to the repository 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
 
 def write_whole(path: Path, content: bytes, mode: int, owner: tuple[int, int] | None = None) -> None:
@@ -35,6 +40,40 @@ def write_whole(path: Path, content: bytes, mode: int, owner: tuple[int, int] | 
             draft.unlink()
         raise
     sync_folder(path.parent)
+
+
+class InUse(Exception):
+    """Another process holds a file."""
+
+
+@contextlib.contextmanager
+def locked(file: int | IO[Any], seconds: float | None = None) -> Iterator[None]:
+    """An open file, held by one process at a time until it lets go or dies (flock(2)). Whoever comes
+    meanwhile waits, at most so many `seconds`. Raises InUse, OSError.
+
+    It is given back by name. A process that is forked meanwhile has the file too: to start a program for
+    another thread, or as one of Ansible's workers. Closing ours alone would leave the lock with that one.
+    """
+    if seconds is None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    else:
+        deadline = time.monotonic() + seconds
+        while not _taken(file):
+            if time.monotonic() >= deadline:
+                raise InUse
+            time.sleep(0.02)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _taken(file: int | IO[Any]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def sync_folder(folder: Path) -> None:

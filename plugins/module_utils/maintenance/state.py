@@ -6,10 +6,9 @@ again, and what was judged waits for a judgement. Files are replaced whole: a ki
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from . import checks, drill
 from .admission import Remembered
 from .checks import Checked
 from .errors import ProSecoursError
-from .files import write_whole
+from .files import InUse, locked, write_whole
 from .model import Backup, LastReport
 from .perimeter import Ordered
 from .retention import Snapshot
@@ -118,10 +117,10 @@ class State:
         with _writing(self.folder):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = (self.folder / "lock").open("w")
-        with lock as file:
+        with lock, ExitStack() as held:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                held.enter_context(locked(lock, 0))
+            except InUse:
                 raise Busy(self.folder) from None
             yield
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...module_utils.maintenance.files import InUse, locked
 from ...module_utils.repository_host.supervision import Instance
 from ..ansible_adapter import (
     Drafted,
@@ -103,16 +102,10 @@ def held(folder: Path) -> Iterator[None]:
         lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise CannotWrite(f"{place} cannot be read: {error.strerror}", "See to the rights there") from error
-    try:
-        end = time.monotonic() + PATIENCE
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise Busy(f"Another run writes in {folder}", "Start again when it has ended") from None
-                time.sleep(0.1)
+    with ExitStack() as stack:
+        stack.callback(os.close, lock)
+        try:
+            stack.enter_context(locked(lock, PATIENCE))
+        except InUse:
+            raise Busy(f"Another run writes in {folder}", "Start again when it has ended") from None
         yield
-    finally:
-        os.close(lock)

@@ -7,7 +7,6 @@ journalled twice, never not at all: the second end of a run says what the first 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ...module_utils.maintenance.files import locked
 from .stores import JournalError, write_all
 
 FOLDER = Path("~/.local/state/prosecours")
@@ -65,8 +65,8 @@ def _locked(path: Path, flags: int = 0) -> Iterator[int]:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | flags, mode=0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield descriptor
+            with locked(descriptor):
+                yield descriptor
         finally:
             os.close(descriptor)
     except OSError as error:

@@ -7,19 +7,17 @@ database of database.py.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import stat
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ...module_utils.maintenance.files import write_whole
+from ...module_utils.maintenance.files import InUse, locked, write_whole
 from ...module_utils.maintenance.shape import as_json, read
 from ..errors import ProSecoursError
 
@@ -167,14 +165,19 @@ class FileStore:
             _make_folder(self.path.parent)
             descriptor = _open(self.path)
             try:
-                _lock(descriptor, self.path)
-                held = _Held(self, descriptor, _read(descriptor))
-                if not held.text and not self._text(self._head):
-                    # From its first entry on a journal has a head: one without was robbed of it.
-                    held.keep(Head(0, None))
-                yield held
+                with locked(descriptor, PATIENCE):
+                    held = _Held(self, descriptor, _read(descriptor))
+                    if not held.text and not self._text(self._head):
+                        # From its first entry on a journal has a head: one without was robbed of it.
+                        held.keep(Head(0, None))
+                    yield held
             finally:
                 os.close(descriptor)
+        except InUse:
+            raise JournalError(
+                f"Another process has held the journal {self.path} for {PATIENCE:.0f} seconds",
+                f"See which one with `fuser -v {self.path}`, and start again when it is done",
+            ) from None
         except OSError as error:
             raise JournalError(
                 f"The journal {self} cannot be written ({error.strerror})",
@@ -262,20 +265,6 @@ def _open(path: Path) -> int:
             os.close(draft)
             Path(name).unlink()
     return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise JournalError(
-                    f"Another process has held the journal {path} for {PATIENCE:.0f} seconds",
-                    f"See which one with `fuser -v {path}`, and start again when it is done",
-                ) from None
-            time.sleep(0.02)
 
 
 def _read(descriptor: int) -> bytes:

@@ -7,12 +7,12 @@ of the journal each run adds a version, the newest counts, and only the owner of
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from ...module_utils.maintenance.files import locked
 from ..documents.render import DocumentError
 from ..files import CannotWrite, write_whole
 from ..journal.database import Connection, Database
@@ -58,16 +58,13 @@ def remembering(
 @contextmanager
 def _alone(place: Path, problems: list[str]) -> Iterator[None]:
     """One run at a time; where the folder cannot be written there is nothing to disturb."""
-    descriptor = None
-    with told(place, problems):
-        place.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(place / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
+    with ExitStack() as stack:
+        with told(place, problems):
+            place.mkdir(parents=True, exist_ok=True)
+            lock = os.open(place / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, lock)
+            stack.enter_context(locked(lock))
         yield
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 def _in_file(path: Path, problems: list[str], check: bool) -> Memory:
