@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -34,6 +35,10 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get(
 os.environ["ANSIBLE_CONFIG"] = str(CHECKOUT / "ansible.cfg")
 # Tests count tasks by Ansible's own output; what a technician reads is for integration/test_lines.py.
 os.environ["ANSIBLE_STDOUT_CALLBACK"] = "ansible.builtin.default"
+# And they start many: see there.
+STARTED = str(CHECKOUT / "tests" / "support" / "started")
+if STARTED not in os.environ.get("PYTHONPATH", ""):
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [STARTED, os.environ.get("PYTHONPATH")]))
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 # What tests do is no intervention: never into the journal of whoever runs them.
 os.environ["PROSECOURS_JOURNAL"] = str(CHECKOUT / "build" / f"tests-journal-{WORKER}.jsonl")
@@ -90,6 +95,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """For -n auto."""
     return max(2, round(CROWD * len(os.sched_getaffinity(0))))
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: the garbage collector need not look at it any more."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
