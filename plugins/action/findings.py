@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from ..plugin_utils.monitoring import channels, fleet, watchdog
 from ..plugin_utils.monitoring.facts import of_result
 from ..plugin_utils.monitoring.findings import Limits
 from ..plugin_utils.monitoring.mail import announce as announce_by_mail
+from ..plugin_utils.monitoring.mail import contacts
 from ..plugin_utils.repository.status import answer
 from ..plugin_utils.secret import Secret
 
@@ -47,7 +48,9 @@ class ActionModule(CoreAction):
             clients,
             limits,
             f"{arguments['report_directory']}/monitoring",
-            fleet.Outputs(arguments["metrics"], arguments["pdf"], journal_store()),
+            fleet.Outputs(
+                arguments["metrics"], arguments["pdf"], journal_store(), contacts(arguments["provider"] or {})
+            ),
             datetime.now(UTC),
             check=self._task.check_mode,
             ways=list(_ways(arguments)),
@@ -63,21 +66,25 @@ class ActionModule(CoreAction):
         return {**result, "failed": True, "error": "Findings", "msg": failure} if failure else result
 
 
-def _ways(arguments: dict[str, Any]) -> Iterator[fleet.Announce]:
-    """How people are told: by mail, with the report in French, and by each channel."""
-    if arguments["mail"] and arguments["mail_to"]:
-        yield _mail(partial(mail.server, arguments["mail"]), arguments["mail_to"])
-    for number, address in enumerate(arguments["channels"], start=1):
-        yield _channel(number, Secret(address))
+def _ways(arguments: dict[str, Any]) -> Iterator[fleet.Way]:
+    """How people are told: each contact by a mail with the report in French, and each channel."""
+    if arguments["mail"]:
+        told = contacts(arguments["provider"] or {})
+        for address in dict.fromkeys(told.values()):
+            concerns = tuple(concern for concern in told if told[concern] == address)
+            yield fleet.Way(_mail(partial(mail.server, arguments["mail"]), address), concerns)
+    for number, channel in enumerate(arguments["channels"], start=1):
+        concerns, secret = channels.addressed(channel)
+        yield fleet.Way(partial(_channel, number, secret), concerns)
 
 
-def _mail(server: Callable[[], mail.Server], recipients: Sequence[str]) -> fleet.Announce:
+def _mail(server: Callable[[], mail.Server], recipient: str) -> Callable[[Report, dict[str, str]], list[str]]:
     def announce(report: Report, files: dict[str, str]) -> list[str]:
         attached = [files[kind] for kind in ("pdf", "html") if kind in files][:1]
-        return announce_by_mail(report, server, recipients, attached)
+        return announce_by_mail(report, server, [recipient], attached)
 
     return announce
 
 
-def _channel(number: int, address: Secret) -> fleet.Announce:
-    return lambda report, _files: channels.announce(report, number, address)
+def _channel(number: int, address: Secret, report: Report, _files: dict[str, str]) -> list[str]:
+    return channels.announce(report, number, address)

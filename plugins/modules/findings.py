@@ -12,8 +12,8 @@ description:
   - Remembers them in C(monitoring/memory.json) below O(report_directory), or in the database of the journal,
     so that a finding is announced once, reminded daily, closed when it is gone, and dated. What could not be
     looked at stays as it was.
-  - Tells O(mail_to) by mail what is new, reminded or closed, and nothing else; what could not be sent is new
-    again at the next run. O(channels) are told the same.
+  - Tells by mail what is new, reminded or closed, and nothing else, to the contact of O(provider) whom it
+    concerns; what could not be sent is new again at the next run. O(channels) are told the same.
   - Gives O(watchdog) a sign of life when every server and repository host was asked, whatever was found.
   - Keeps the head of the journal of interventions in its report, and fails when the journal no longer holds
     the one of the report before (C10).
@@ -91,15 +91,11 @@ options:
     type: str
     choices: [notice, warning, critical, never]
     default: warning
-  mail_to:
-    description: Addresses that are told of what is new, reminded or closed; none for no mail.
-    type: list
-    elements: str
-    default: []
   channels:
     description: >-
       Addresses of Apprise that are told the same, for Teams, Slack, SMS, ntfy and others; each is a secret.
-      Nothing is sent in clear.
+      With C(applications=) or C(systems=) before it, an address is told of what concerns that contact, else
+      of all. Nothing is sent in clear.
     type: list
     elements: str
     default: []
@@ -112,6 +108,7 @@ options:
 extends_documentation_fragment:
   - prosecours.backup.documents_folder
   - prosecours.backup.mail
+  - prosecours.backup.provider_contacts
 attributes:
   check_mode:
     description: Judges against what is remembered, and writes nothing.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -87,6 +87,8 @@ class Told:
     since: datetime
     last_seen: datetime
     status: str
+    concern: str = "systems"
+    """Which of the provider's contacts it concerns, applications or systems; older versions wrote none."""
 
 
 @dataclass(frozen=True)
@@ -116,3 +118,5 @@ class Report:
     closed: tuple[Told, ...]
     journal: Head | None
     format: int = FORMAT
+    provider: Mapping[str, str] = field(default_factory=dict)
+    """Concern of a finding -> e-mail address of whoever is told of it; none where nobody is."""

@@ -1,7 +1,8 @@
 """What monitoring has to tell, by whatever Apprise knows: Teams, Slack, SMS, ntfy, webhooks.
 
-The same text as the mail, for the same reason to send any. An address is a secret, so a channel is named by
-its number in the inventory and by its service, and of what went wrong only a code is quoted.
+The same text as the mail, for the same reason to send any; all of it, or with `applications=` or `systems=`
+before the address, as tags stand in Apprise's own files, what concerns that contact. An address is a secret,
+so a channel is named by its number and its service, and of what went wrong only a code is quoted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from ..documents.model import Report
 from ..libraries import INSTALL
 from ..secret import Secret
-from .kinds import CRITICAL, NOTICE, WARNING
+from .kinds import CONCERNS, CRITICAL, NOTICE, WARNING
 from .mail import announcement
 from .memory import OPEN
 
@@ -21,6 +22,15 @@ SECONDS = 60.0
 _TYPES = {CRITICAL: "failure", WARNING: "warning", NOTICE: "info"}
 """severity -> Apprise's type of a message, which some channels show as a colour"""
 _SEE = "See prosecours_monitor_channels"
+_TAGGED = re.compile(r"(\w+) *= *(\w+://.*)")
+
+
+def addressed(channel: str) -> tuple[tuple[str, ...], Secret]:
+    """Which findings a channel is told of, and its address."""
+    tagged = _TAGGED.fullmatch(channel.strip())
+    if tagged and tagged[1] in CONCERNS:
+        return (tagged[1],), Secret(tagged[2])
+    return CONCERNS, Secret(channel)
 
 
 def announce(report: Report, number: int, address: Secret, seconds: float = SECONDS) -> list[str]:
@@ -32,6 +42,11 @@ def announce(report: Report, number: int, address: Secret, seconds: float = SECO
         import apprise  # late: half a second of work, which most rounds do not need
     except ModuleNotFoundError as error:
         return [f"No channel can be used, the Python of Ansible has no {error.name}. Install it: {INSTALL}."]
+    if _TAGGED.fullmatch(address.reveal().strip()):
+        return [
+            f"Channel {number} has before its address what is no contact: write {'= or '.join(CONCERNS)}="
+            " there in prosecours_monitor_channels, or nothing for a channel that is told all."
+        ]
     with apprise.LogCapture(level=apprise.logging.WARNING, name=apprise.logger.name) as log:
         channel = apprise.Apprise.instantiate(address.reveal(), suppress_exceptions=True)
         if channel is None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from ..wording import plural, show_moment
 from . import metrics, paper, report
 from .facts import ServerFacts
 from .findings import ClientFacts, Limits, judge
-from .kinds import SEVERITIES
+from .kinds import CONCERNS, SEVERITIES
 from .memory import CLOSED, NEW, OPEN, REMINDED, Step
 from .remembered import remembering, told
 
@@ -60,9 +60,18 @@ class Outputs:
     journal: journal.Place | None = None
     """Of interventions (C10): its head goes into the report, and is looked for at the next run. The memory of
     monitoring is in the same database, if it is in one."""
+    provider: Mapping[str, str] = field(default_factory=dict)
+    """Concern of a finding -> e-mail address of the contact whom the page names."""
 
 
-Announce = Callable[[Report, dict[str, str]], Iterable[str]]
+@dataclass(frozen=True)
+class Way:
+    """A way to tell people what is new."""
+
+    announce: Callable[[Report, dict[str, str]], Iterable[str]]
+    """Given the report and its files; returns a sentence for each thing that could not be told."""
+    concerns: tuple[str, ...] = CONCERNS
+    """Of which findings it is told; the report has no others."""
 
 
 def clients_of(
@@ -110,12 +119,11 @@ def run(
     outputs: Outputs,
     now: datetime,
     check: bool = False,
-    ways: Sequence[Announce] = (),
+    ways: Sequence[Way] = (),
 ) -> Round:
-    """Judge, remember and write; with `check`, judge only. Each of `ways` tells people what is new; it is
-    given the report and its files, and returns a sentence for each thing that could not be told. When no way
-    told all, everything is new again next time; one that works does not repeat itself for one that fails.
-    Raises nothing for what the world does."""
+    """Judge, remember and write; with `check`, judge only. Each of `ways` tells people what is new. What
+    concerns a contact whom no way told all is new again next time; one that works does not repeat itself for
+    one that fails. Raises nothing for what the world does."""
     place = Path(folder).expanduser()
     problems: list[str] = []
     files: dict[str, str] = {}
@@ -124,7 +132,7 @@ def run(
         found = [finding for client in clients for finding in judge(client, memory, limits, now)]
         step = memory.step(clients, found, now)
         kept = _journal(outputs.journal, place / REPORT, problems) if outputs.journal else None
-        made = assemble(clients, step, now, kept)
+        made = assemble(clients, step, now, kept, outputs.provider)
         if check:
             return Round(made, files, tuple(problems))
         with told(place / REPORT, problems):
@@ -136,15 +144,21 @@ def run(
         with told(exposed, problems):
             # node_exporter runs as a user of its own
             files["metrics"] = str(write_whole(exposed, metrics.render(made), mode=0o644))
-        said = [list(announce(made, files)) for announce in ways]
-        problems += [problem for one in said for problem in one]
-        untold = bool(said) and all(said)
-        keep(step.unannounced if untold else step.memory)
+        reached: set[str] = set()
+        for way in ways:
+            unsaid = list(way.announce(_about(made, way.concerns), files))
+            problems += unsaid
+            reached.update(() if unsaid else way.concerns)
+        keep(step.without({concern for way in ways for concern in way.concerns} - reached))
     return Round(made, files, tuple(dict.fromkeys(problems)))
 
 
 def assemble(
-    clients: Iterable[ClientFacts], step: Step, now: datetime, journal_head: journal.Head | None = None
+    clients: Iterable[ClientFacts],
+    step: Step,
+    now: datetime,
+    journal_head: journal.Head | None = None,
+    provider: Mapping[str, str] | None = None,
 ) -> Report:
     """The report of a run: what programs read, and what every other output is made from."""
     return Report(
@@ -152,7 +166,18 @@ def assemble(
         clients=tuple(_of_client(client, step.open) for client in clients),
         closed=step.closed,
         journal=journal_head,
+        provider=provider or {},
     )
+
+
+def _about(report: Report, concerns: Collection[str]) -> Report:
+    """The report with the findings alone that concern these; clients and their states stay."""
+
+    def own(findings: Iterable[Told]) -> tuple[Told, ...]:
+        return tuple(finding for finding in findings if finding.concern in concerns)
+
+    clients = tuple(replace(client, findings=own(client.findings)) for client in report.clients)
+    return replace(report, clients=clients, closed=own(report.closed))
 
 
 def _of_client(client: ClientFacts, findings: Iterable[Told]) -> ClientLine:

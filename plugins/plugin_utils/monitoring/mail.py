@@ -1,4 +1,4 @@
-"""The mail to the provider's contacts after a monitoring run: only when there is something to tell.
+"""The mails to the provider's contacts after a monitoring run: each only when there is something to tell him.
 
 What is new, what is reminded of and what was closed is told; what is open and was told is not (C9, C17).
 """
@@ -11,6 +11,7 @@ from ..documents import mail
 from ..documents.french import count
 from ..documents.model import Report, Told
 from ..documents.render import render
+from .kinds import CONCERNS
 from .report import LEVELS, by_gravity
 
 _PARTS = {
@@ -20,6 +21,12 @@ _PARTS = {
 }
 """status -> (heading, one, many), in the order of the mail"""
 _NAMES = 3  # clients that a subject names
+
+
+def contacts(provider: Mapping[str, str | None]) -> dict[str, str]:
+    """Concern of a finding -> the address that is told of it. A contact who is alone is told of both."""
+    known = [address for concern in CONCERNS if (address := provider.get(concern))]
+    return {concern: provider.get(concern) or known[0] for concern in CONCERNS if known}
 
 
 def announce(
@@ -70,6 +77,11 @@ def announcement(
         "names": names,
         "counts": {level: sum(client.state == level for client in report.clients) for level in LEVELS},
         "attached": [one.name for one in attachments],
+        "elsewhere": {
+            concern: address
+            for concern, address in report.provider.items()
+            if recipients and address not in recipients
+        },
     }
     return mail.Message(
         to=tuple(recipients),

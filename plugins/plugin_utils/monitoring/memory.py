@@ -5,7 +5,7 @@ when gone, and dated. Pure: a memory, what was found and a clock in; what to say
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from ...module_utils.maintenance.shape import NotOfShape, as_json, read
 from ..clock import local
 from ..documents.model import Told
 from .findings import ClientFacts, Finding, resource
-from .kinds import KINDS, SEVERITIES
+from .kinds import CONCERNS, KINDS, SEVERITIES
 
 FORMAT = 1
 
@@ -43,8 +43,19 @@ class Step:
     closed: tuple[Told, ...]
     memory: Memory
     """When all that is new was announced."""
-    unannounced: Memory
-    """When it could not be: it will be new once more."""
+    before: Mapping[str, tuple[datetime, str]]
+    """What was announced until then, as in `Memory.announced`."""
+
+    def without(self, untold: Collection[str]) -> Memory:
+        """The memory when of what concerns these nobody could be told: that will be new once more."""
+        announced = {
+            id_: said
+            for id_, said in self.memory.announced.items()
+            if self.memory.findings[id_].concern not in untold
+        }
+        again = {id_: said for id_, said in self.before.items() if id_ not in announced}
+        closed = tuple(entry for entry in self.closed if entry.concern in untold)
+        return replace(self.memory, announced={**again, **announced}, closed=closed)
 
 
 @dataclass(frozen=True)
@@ -76,8 +87,9 @@ class Memory:
             found = read(cls, data)
         except (NotOfShape, json.JSONDecodeError) as error:
             raise DamagedMemory(_EDITED) from error
-        severities = {one.severity for one in (*found.findings.values(), *found.closed)}
-        if not severities | {severity for _unused, severity in found.announced.values()} <= {*SEVERITIES}:
+        told = (*found.findings.values(), *found.closed)
+        severities = {one.severity for one in told} | {said for _unused, said in found.announced.values()}
+        if not (severities <= {*SEVERITIES} and {one.concern for one in told} <= {*CONCERNS}):
             raise DamagedMemory(_EDITED)
         return found
 
@@ -119,7 +131,7 @@ class Memory:
             findings,
             closed,
             Memory(names, watched, remembered, {**before, **said}),
-            Memory(names, watched, remembered, before, closed),
+            before,
         )
 
     def _seen(self, finding: Finding, at: datetime) -> Told:
@@ -138,6 +150,7 @@ class Memory:
             since=known.since if known else at,
             last_seen=at,
             status=OPEN,
+            concern=KINDS[finding.kind].concern,
         )
 
     def _status(self, entry: Told, now: datetime) -> str:

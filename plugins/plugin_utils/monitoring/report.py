@@ -19,6 +19,7 @@ from ..documents.french import duration
 from ..documents.model import ClientLine, LastRun, Report, ServerLine, Told
 from ..documents.render import pdf, render, script
 from ..files import remove, write_whole
+from .kinds import CONCERNS
 
 LEVELS = ("critical", "warning", "notice", "ok")
 """Severities and states, the worst first."""
@@ -105,6 +106,7 @@ def _page(report: Report, clients: list[dict[str, Any]], sections: int) -> str:
         findings=by_gravity(finding for client in report.clients for finding in client.findings),
         closed=by_gravity(report.closed),
         journal=report.journal,
+        provider={concern: report.provider.get(concern, "") for concern in CONCERNS},
         levels=LEVELS,
     )
 

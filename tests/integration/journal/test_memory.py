@@ -83,7 +83,7 @@ def announce(report, files):
     return []
 
 outputs = fleet.Outputs(journal=Store(sys.argv[1]))
-outcome = fleet.run([DISABLED], Limits(), sys.argv[2], outputs, NOW, ways=[announce])
+outcome = fleet.run([DISABLED], Limits(), sys.argv[2], outputs, NOW, ways=[fleet.Way(announce)])
 print(*outcome.problems)
 """
 
@@ -127,7 +127,7 @@ def test_a_database_that_goes_meanwhile_costs_a_sentence(
         own.server.stop()
         return []
 
-    [problem] = run(tmp_path / "one", own, ways=[announce]).problems
+    [problem] = run(tmp_path / "one", own, ways=[fleet.Way(announce)]).problems
     assert problem.startswith(f"What is in prosecours.monitoring_memory of {own.address()} cannot be used: ")
     assert "Traceback" not in "".join(capfd.readouterr())
     down = run(tmp_path / "one", own)

@@ -110,8 +110,10 @@ def test_an_alarm_from_its_mail_to_its_end(site: Site) -> None:
     assert TOKEN not in output
     assert site.heard.paths == [f"/told-{TOKEN}", f"/alive-{TOKEN}"], "bad findings are no bad round"
     [mail] = site.inbox.messages
-    assert mail["To"] == "applications@prestataire.example, systemes@prestataire.example"
-    assert [part.get_filename() for part in mail.iter_attachments()] == ["surveillance.html"]
+    assert mail["To"] == "systemes@prestataire.example", "a task that is disabled concerns the systems"
+    [page] = mail.iter_attachments()
+    assert page.get_filename() == "surveillance.html"
+    assert "concerne les systèmes (systemes@prestataire.example)" in page.get_payload(decode=True).decode()
 
     assert site.play(NOW_OFF)[0] == 2
     assert len(site.inbox.messages) == 1, "told twice"
@@ -126,7 +128,10 @@ def test_an_alarm_from_its_mail_to_its_end(site: Site) -> None:
     letters.parent.mkdir(parents=True)
     letters.write_text("{")
     site.play(facts)
-    assert len(site.inbox.messages) == 2
+    told = {mail["To"]: mail.get_body(("plain",)).get_content() for mail in site.inbox.messages[1:]}
+    assert set(told) == {"applications@prestataire.example", "systemes@prestataire.example"}
+    assert "courriers reçus" in told["applications@prestataire.example"]
+    assert "courriers reçus" not in told["systemes@prestataire.example"]
     assert "task_disabled" in {finding["kind"] for finding in site.report["closed"]}
     assert "letters_unknown" in {finding["kind"] for finding in site.report["clients"][0]["findings"]}
     assert site.report["journal"]["entries"] > 0

@@ -84,6 +84,7 @@ def report(clients: int = 10, at: datetime = AT) -> dict[str, Any]:
         "clients": everyone,
         "closed": closed,
         "journal": {"entries": 1234, "head": "9f2c" * 16},
+        "provider": {"systems": "noc@groupeisagri.example"},
     }
 
 
@@ -300,6 +301,7 @@ def _finding(
         "since": _iso(since),
         "last_seen": _iso(seen),
         "status": status,
+        "concern": "applications" if "volume" in kind else "systems",
     }
 
 

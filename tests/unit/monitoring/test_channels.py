@@ -79,8 +79,25 @@ def test_a_certificate_that_is_not_trusted_is_told_nothing(
 
 
 @pytest.mark.parametrize(
+    ("channel", "concerns", "address"),
+    [
+        ("jsons://x/a=b", ("applications", "systems"), "jsons://x/a=b"),
+        ("systems=jsons://x/a=b", ("systems",), "jsons://x/a=b"),
+        (" applications = jsons://x ", ("applications",), "jsons://x"),
+        ("system=jsons://x", ("applications", "systems"), "system=jsons://x"),
+    ],
+)
+def test_a_channel_may_be_one_contact_s(channel: str, concerns: tuple[str, ...], address: str) -> None:
+    assert channels.addressed(channel) == (concerns, Secret(address))
+
+
+@pytest.mark.parametrize(
     ("address", "said"),
     [
+        (
+            f"system=jsons://localhost/{TOKEN}",
+            "Channel 2 has before its address what is no contact: write applications= or systems=",
+        ),
         (f"json://localhost/{TOKEN}", "(JSON) would send in clear: let its address begin with jsons://."),
         (f"jsons://localhost/{TOKEN}?verify=no", "(JSON) would take any certificate: leave verify=no"),
         (f"mailto://a:{TOKEN}@x.example?mode=insecure", "would send in clear"),

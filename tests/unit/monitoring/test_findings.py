@@ -25,6 +25,7 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.paper
 
 from .fleet import HOST, NOW, TASK, client, drift, server, status
 
+CHECKOUT = Path(__file__).resolve().parents[3]
 LONG_AGO = NOW - timedelta(days=60)
 YESTERDAY = datetime.fromisoformat("2026-11-23T09:00:00+01:00")
 KNOWN = Memory(
@@ -375,3 +376,11 @@ def test_paper_is_looked_at_where_it_is_kept(tmp_path: Path) -> None:
     (tmp_path / of.id).mkdir()
     (tmp_path / of.id / "consignes.json").write_text("{")
     assert "it is damaged" in look(of.contract, of.hosts, tmp_path).letter_problem
+
+
+def test_whom_a_kind_concerns_is_as_the_page_says() -> None:
+    page = (CHECKOUT / "docs" / "monitoring.md").read_text("utf-8")
+    (said,) = re.findall(r"\*\*Whom it concerns\.\*\* (.*?)The one for systems", page, re.DOTALL)
+    concerns = {name: "applications" if f"`{name}`" in said else "systems" for name in KINDS}
+    assert {name: kind.concern for name, kind in KINDS.items()} == concerns
+    assert len(re.findall("`", said)) == 2 * list(concerns.values()).count("applications")

@@ -55,6 +55,34 @@ def test_what_is_new_reminded_or_closed_is_told(report: dict[str, Any]) -> None:
     assert page.all("h2") == ["Nouveau", "Toujours ouvert", "Clos"]
 
 
+@pytest.mark.parametrize(
+    ("provider", "told"),
+    [
+        ({"applications": "a@x", "systems": "s@x"}, {"applications": "a@x", "systems": "s@x"}),
+        ({"applications": "a@x", "systems": None}, {"applications": "a@x", "systems": "a@x"}),
+        ({"systems": "s@x", "telephone": "03"}, {"applications": "s@x", "systems": "s@x"}),
+        ({"telephone": "03"}, {}),
+        ({}, {}),
+    ],
+)
+def test_who_is_told_of_what(provider: dict[str, str | None], told: dict[str, str]) -> None:
+    assert monitoring_mail.contacts(provider) == told
+
+
+def test_a_mail_names_whoever_is_told_the_rest(report: dict[str, Any]) -> None:
+    report["provider"] = {"applications": "iah@groupeisagri.example", "systems": TO[0]}
+    message = monitoring_mail.announcement(fleet.typed(report), TO)
+    assert message is not None
+    said = "Ce qui concerne les applications est dit à iah@groupeisagri.example."
+    for text in (plain(message.text), Page(message.html).all("body")[0]):
+        assert said in text
+        assert "Ce qui concerne les systèmes" not in text
+    report["provider"]["applications"] = TO[0]
+    alone = monitoring_mail.announcement(fleet.typed(report), TO)
+    assert alone is not None
+    assert "Ce qui concerne" not in alone.text + alone.html
+
+
 @pytest.mark.parametrize("statuses", [(), ("open",)])
 def test_what_was_told_is_not_told_again(statuses: tuple[str, ...], report: dict[str, Any]) -> None:
     assert monitoring_mail.announcement(fleet.typed(_with(report, *statuses)), TO) is None

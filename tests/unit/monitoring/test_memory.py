@@ -28,11 +28,12 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 def run(memory: Memory, of: ClientFacts, now: datetime = NOW) -> Step:
     """One run; what it remembers goes through the state file."""
     step = memory.step([of], judge(of, memory, Limits(), now), now)
-    return replace(step, memory=Memory.read(step.memory.text()), unannounced=_again(step.unannounced))
+    return replace(step, memory=Memory.read(step.memory.text()))
 
 
-def _again(memory: Memory) -> Memory:
-    return Memory.read(memory.text())
+def untold(step: Step, *concerns: str) -> Memory:
+    """What is remembered when nobody could be told of what concerns these."""
+    return Memory.read(step.without(concerns).text())
 
 
 def told(step: Step, kind: str = "task_disabled") -> list[str]:
@@ -112,13 +113,27 @@ def test_a_client_or_server_that_left_the_inventory_is_closed() -> None:
 
 def test_what_nobody_could_be_told_is_told_the_next_time() -> None:
     first = run(Memory.empty(), client(DISABLED))
-    second = run(first.unannounced, client(DISABLED), NOW + HOUR)
+    second = run(untold(first, "systems"), client(DISABLED), NOW + HOUR)
     assert told(second) == ["new"]
     assert second.open[0].since == NOW
     third = run(second.memory, client(), NOW + 2 * HOUR)
     assert told(third) == ["closed"]
-    assert told(run(third.unannounced, client(), NOW + 3 * HOUR)) == ["closed"]
+    assert told(run(untold(third, "systems"), client(), NOW + 3 * HOUR)) == ["closed"]
+    assert told(run(untold(third, "applications"), client(), NOW + 3 * HOUR)) == []
     assert told(run(third.memory, client(), NOW + 3 * HOUR)) == []
+
+
+def test_what_one_contact_was_told_is_not_repeated_since_the_other_was_not() -> None:
+    both = client(DISABLED, status(volume__percent=97.0))
+    first = run(Memory.empty(), both)
+    second = run(untold(first, "applications"), both, NOW + HOUR)
+    assert (told(second), told(second, "volume")) == (["open"], ["new"])
+    worse = client(DISABLED, status(volume__percent=100.0))
+    third = run(second.memory, worse, NOW + 2 * HOUR)
+    fourth = run(untold(third, "applications"), worse, NOW + 3 * HOUR)
+    assert (told(fourth), told(fourth, "volume")) == (["open"], ["new"])
+    last = untold(run(fourth.memory, client(), NOW + 4 * HOUR), "systems")
+    assert [one.kind for one in last.closed] == ["task_disabled"]
 
 
 def test_the_past_of_a_resource_is_when_it_was_last_in_order() -> None:
@@ -169,5 +184,5 @@ def test_a_finding_is_kept_with_all_that_a_report_needs() -> None:
     step = run(Memory.empty(), client(OFF))
     assert set(json.loads(step.memory.text())["findings"][step.open[0].id]) == {
         "id", "kind", "client", "host", "severity", "clause", "sentence", "remedy", "sentence_fr",
-        "remedy_fr", "since", "last_seen", "status",
+        "remedy_fr", "since", "last_seen", "status", "concern",
     }  # fmt: skip

@@ -18,11 +18,11 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.journal import e
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring import fleet as monitoring
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.facts import of_result
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.findings import Limits, judge
-from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.fleet import Outputs
+from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.fleet import Outputs, Way
 from ansible_collections.prosecours.backup.plugins.plugin_utils.monitoring.memory import Memory
 from ansible_collections.prosecours.backup.plugins.plugin_utils.repository.status import answer
 
-from .fleet import CONTRACT, HOST, HOSTS, NOW, STATUS, TASK, client, drift, server
+from .fleet import CONTRACT, HOST, HOSTS, NOW, STATUS, TASK, client, drift, server, status
 
 DISABLED = client(server(**drift("task", TASK, "disabled"), watched={TASK: "xx"}))
 
@@ -68,7 +68,7 @@ def test_a_folder_that_is_a_file_costs_sentences_and_not_the_run(tmp_path: Path)
         announced.append(report)
         return []
 
-    outcome = run(tmp_path / "monitoring", metrics=str(tmp_path / "m" / "a.prom"), ways=[announce])
+    outcome = run(tmp_path / "monitoring", metrics=str(tmp_path / "m" / "a.prom"), ways=[Way(announce)])
     assert outcome.report.clients[0].state == "critical"
     assert list(outcome.files) == ["metrics"]
     assert announced == [outcome.report]
@@ -94,14 +94,35 @@ def refused(report: Report, files: dict[str, str]) -> list[str]:
 
 
 def test_one_way_that_works_does_not_repeat_itself_for_one_that_does_not(tmp_path: Path) -> None:
-    first = run(tmp_path, ways=[refused, lambda report, files: []])
+    first = run(tmp_path, ways=[Way(refused), Way(lambda report, files: [])])
     assert first.problems == ("smtp.example refuses the login. Correct it.",)
-    second = run(tmp_path, ways=[refused, refused])
+    second = run(tmp_path, ways=[Way(refused), Way(refused)])
     assert [one.status for one in second.report.clients[0].findings] == ["open"]
 
 
+def test_each_way_is_told_what_concerns_it_and_only_that_is_new_again(tmp_path: Path) -> None:
+    heard: dict[str, list[str]] = {}
+
+    def way(concern: str, *problems: str) -> Way:
+        def announce(report: Report, files: dict[str, str]) -> list[str]:
+            told = [one for of in report.clients for one in of.findings if one.status == "new"]
+            heard[concern] = [one.kind for one in told]
+            assert report.clients[0].state == "critical"
+            return list(problems)
+
+        return Way(announce, (concern,))
+
+    both = client(server(**drift("task", TASK, "disabled")), status(volume__percent=97.0))
+    run(tmp_path, both, ways=[way("applications", "refused."), way("systems")])
+    assert heard == {"applications": ["volume"], "systems": ["task_disabled"]}
+    run(tmp_path, both, ways=[way("applications"), way("systems")])
+    assert heard == {"applications": ["volume"], "systems": []}
+    run(tmp_path, both, ways=[way("applications"), way("systems")])
+    assert heard == {"applications": [], "systems": []}
+
+
 def test_what_could_not_be_announced_is_new_again(tmp_path: Path) -> None:
-    first = run(tmp_path, ways=[refused])
+    first = run(tmp_path, ways=[Way(refused)])
     assert first.problems == ("smtp.example refuses the login. Correct it.",)
     second = run(tmp_path)
     assert [one.status for one in second.report.clients[0].findings] == ["new"]

@@ -60,6 +60,8 @@ def test_every_finding_is_told_with_its_remedy(page: Page, report: dict[str, Any
         (text,) = [text for text in told if plain(finding["sentence_fr"]) in text]
         assert plain(finding["remedy_fr"]) in text
         assert finding["clause"] in text
+        concerned = {"applications": "les applications", "systems": "les systèmes (noc@groupeisagri.example)"}
+        assert text.endswith(f"concerne {concerned[finding['concern']]}")
         assert plain(french.short_moment(finding["since"])) in text
 
 
