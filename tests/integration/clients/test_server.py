@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
@@ -153,7 +154,7 @@ def test_a_server_keeps_its_repository_by_another_name_and_one_leaves(tmp_path: 
     ]
     (left,) = provider.data()["vars"]["prosecours_retired_servers"].items()
     assert left[0] == "ete-sql"
-    assert left[1]["date"] == date.today()
+    assert left[1]["date"] == datetime.now(ZoneInfo("Europe/Paris")).date()
     assert provider.opened(left[1]["encryption_password"]) == "encryption-of-ete-sql"
     back = provider.run(*server("ete-neuf", name="ete-sql"), *SAID)
     assert "has left, and its repository is kept by that name" in back.text
