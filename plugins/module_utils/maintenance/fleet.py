@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -93,6 +94,14 @@ PasswordOf = Callable[[str, str], str]
 """Client, server -> what encrypts the server's repository."""
 
 
+def time_left(done: int, of: int, seconds: float) -> str:
+    """What the rest of the clients takes, if they are as those that are done; nothing at the end."""
+    minutes = round(seconds / done * (of - done) / 60)
+    if done == of:
+        return ""
+    return f", about {minutes // 60} h {minutes % 60:02} min left" if minutes else ", under a minute left"
+
+
 def maintain(
     clients: list[Client],
     password_of: PasswordOf,
@@ -113,6 +122,8 @@ def maintain(
     failures: dict[str, str] = {}
     empty: list[str] = []
 
+    begun = time.monotonic()
+
     def one(client: Client) -> None:
         if say:
             say(f"{client.client}: begins")
@@ -131,7 +142,8 @@ def maintain(
             said.append("nothing sent yet")
         if say:
             done = len({*reports, *failures, *empty})
-            say(f"{done} of {len(clients)}: {client.client}: {'; '.join(said)}")
+            left = time_left(done, len(clients), time.monotonic() - begun)
+            say(f"{done} of {len(clients)}{left}: {client.client}: {'; '.join(said)}")
 
     with ExitStack() as stack:
         starved = [] if check else list(_reserves(clients, settings, stack))

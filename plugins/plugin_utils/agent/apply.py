@@ -27,6 +27,7 @@ from .refusals import AgentError, refusal, why
 
 _POLL = 5.0  # seconds between two looks at a lock
 _TELL = 10.0  # seconds between two words on how far a delivery is
+_LARGE = 1_000_000  # bytes of a delivery that are worth a word before it
 _SLOWEST = 8_000  # bytes a second that a link must carry for a delivery to be in time (64 kbit/s)
 _OPEN_TIMEOUT = 60.0  # restic itself would try to reach a repository for 15 minutes
 
@@ -198,6 +199,9 @@ def _deliver(
         # WinRM should hand bytes over untouched; where it does not, Ansible's own way remains.
     make = f"if not exist {path(staging + chr(92))} {make}"
     _run(session, make, "the staging folder cannot be made", "Check the agent's drive")
+    size = sum(one.stat().st_size if isinstance(one, Path) else len(one) for one in files.values())
+    if size > _LARGE:
+        say(f"{session.host}: {show_size(size)} go through PowerShell, which does not tell how far it is")
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             source = content if isinstance(content, Path) else Path(folder, name)

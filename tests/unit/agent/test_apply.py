@@ -220,6 +220,20 @@ def test_how_far_a_delivery_is_and_how_long_the_rest_takes(monkeypatch: pytest.M
     assert slow[0] == "1.0 MB of 10.0 MB delivered, about 9 min left"
 
 
+@pytest.mark.parametrize(
+    ("tar", "large", "told"), [(False, 10, True), (False, 10**9, False), (True, 10, False)]
+)
+def test_a_large_delivery_by_put_file_is_told_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tar: bool, large: int, told: bool
+) -> None:
+    """Ansible's way tells nothing meanwhile; of small files nobody needs to know."""
+    monkeypatch.setattr(agent_apply, "_LARGE", large)
+    said: list[str] = []
+    one = Deployment(tmp_path, Facts(tar=tar))
+    agent_apply.apply(one.host, one.request, one.wanted, one.facts, plan(one.wanted, one.facts), said.append)
+    assert any("go through PowerShell" in words for words in said) == told
+
+
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
     full = Deployment(tmp_path, Facts(tar=True), ("tar -xzf", failed(1, "tar: Espace insuffisant")))
     with pytest.raises(AgentError, match=r"code 1: tar: Espace insuffisant.*Free 100 MB"):
