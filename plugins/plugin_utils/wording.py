@@ -71,15 +71,16 @@ def ended(text: str) -> str:
 
 
 def typographic(data: Any) -> Any:
-    """JSON types, their French texts as print has them: apostrophes, and no line that begins with a colon."""
+    """JSON types, their French texts as print has them: apostrophes, and no line that begins with a colon. As
+    the Imprimerie nationale has it, the space before ; ! and ? is narrow."""
     if isinstance(data, dict):
         return {name: typographic(value) for name, value in data.items()}
     if isinstance(data, list):
         return [typographic(value) for value in data]
     if isinstance(data, str):
-        return re.sub(r" (?=[:;])", "\N{NO-BREAK SPACE}", data).replace(
-            "'", "\N{RIGHT SINGLE QUOTATION MARK}"
-        )
+        data = re.sub(r" (?=[;!?])", "\N{NARROW NO-BREAK SPACE}", data)
+        data = re.sub(r" (?=[:»%])|(?<=«) ", "\N{NO-BREAK SPACE}", data)
+        return data.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
     return data
 
 

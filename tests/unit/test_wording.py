@@ -101,6 +101,6 @@ def test_the_name_that_was_meant(name: str, meant: str | None) -> None:
 
 def test_french_texts_are_printed_as_print_has_them() -> None:
     """In lists and tables too; what is no text stays what it is."""
-    assert wording.typographic({"l'un": ["l'Internet : débit ; délai", 3, None, "D:\\x"]}) == {
-        "l'un": ["l’Internet\N{NO-BREAK SPACE}: débit\N{NO-BREAK SPACE}; délai", 3, None, "D:\\x"]
+    assert wording.typographic({"l'un": ["l'Internet : « 5 % » ; délai", 3, None, "D:\\x"]}) == {
+        "l'un": ["l’Internet~: «~5~%~»_; délai".replace("~", "\xa0").replace("_", "\u202f"), 3, None, "D:\\x"]
     }

@@ -2,21 +2,26 @@
 
 A document is one file. Its templates name no script, font or picture of elsewhere, a browser is told to load
 none, and WeasyPrint is refused every address; so it reads the same from a mail, a USB stick or an archive.
+Templates are written with straight apostrophes and ordinary spaces; print has those of French typography, but
+for what is filled in, which stays as it is: a path, or a name.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import jinja2.ext
 
 from ...module_utils.maintenance.printable import printable_lines
 from ..errors import ProSecoursError
 from ..libraries import INSTALL
+from ..wording import typographic
 from .french import FILTERS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -25,6 +30,27 @@ _PDF = {"pdf_tags": True, "pdf_identifier": b"prosecours.backup"}
 
 class DocumentError(ProSecoursError):
     """A document that could not be made."""
+
+
+_LEFT = re.compile(
+    r"""(
+        {\#.*?\#} | {%\ *block\ (?:style|policy).*?endblock\ %} | {%.*?%} | {{.*?}}
+        | <(?:style|script).*?</(?:style|script)> | <(?:{%.*?%}|{{.*?}}|[^>])*>
+    )""",
+    re.DOTALL | re.VERBOSE,
+)
+"""What of a template is no text."""
+
+
+class _Print(jinja2.ext.Extension):
+    """The text of a page or a mail, as print has it."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
+        if not (name or "").endswith((".html.j2", ".txt.j2")):
+            return source
+        parts = _LEFT.split(source)
+        parts[::2] = typographic(parts[::2])
+        return "".join(parts)
 
 
 def _seen(value: Any) -> Any:
@@ -38,6 +64,7 @@ def _environment() -> jinja2.Environment:
         autoescape=jinja2.select_autoescape(enabled_extensions=("html.j2", "svg.j2")),
         undefined=jinja2.StrictUndefined,
         finalize=_seen,
+        extensions=[_Print],
         trim_blocks=True,
         lstrip_blocks=True,
     )

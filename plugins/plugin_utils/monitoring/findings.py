@@ -20,7 +20,7 @@ from ..clock import PARIS, local
 from ..contract.model import ClientContract, HostContract
 from ..documents import french
 from ..documents.letters import AHEAD
-from ..wording import GB, ended, show_moment, show_size
+from ..wording import GB, ended, show_moment, show_size, typographic
 from .facts import Drift, ServerFacts
 from .kinds import ACCESS, CRITICAL, KINDS, NOTICE, ORIGINS, PAPER, REPOSITORY, SERVER, STATES, WARNING
 from .paper import PaperFacts
@@ -155,7 +155,7 @@ def make(
         detail,
         severity or row.severity,
         *(_as_sentence(text, english) for text in (row.sentence, row.remedy)),
-        *(_as_sentence(text, french) for text in (row.sentence_fr, row.remedy_fr)),
+        *(_as_sentence(typographic(text), french) for text in (row.sentence_fr, row.remedy_fr)),
     )
 
 
@@ -196,7 +196,8 @@ def _drift(client: ClientFacts, host: str, facts: ServerFacts, past: Past) -> It
         if compared and seen and seen[0] == facts.watched.get(name):
             yield make(client, "deploy_due", host, name, name=change.name)
             continue
-        origin = ORIGINS["server" if seen else "unknown"]
+        english, french = ORIGINS["server" if seen else "unknown"]
+        origin = english, typographic(french)
         yield make(
             client,
             _drift_kind(change),
@@ -412,7 +413,10 @@ def _held_back(client: ClientFacts, status: Status) -> Iterator[Finding]:
         first = status.unmeasured[0][:8]
         yield make(client, "unmeasured", count=len(status.unmeasured), id=first)
     for name, one in status.retired.items():
-        fate = ("stays: versions in it wait for a judgement", "reste : des versions y attendent un jugement")
+        fate = (
+            "stays: versions in it wait for a judgement",
+            typographic("reste : des versions y attendent un jugement"),
+        )
         if one.goes_on:
             fate = (f"goes on {one.goes_on}", f"sera supprimé le {_french(one.goes_on)}")
         left = client.contract.retired.get(name)
@@ -510,7 +514,7 @@ def _both(texts: tuple[str, str]) -> Iterable[tuple[str, Any]]:
 def _said(log: Iterable[str]) -> tuple[str, str]:
     """What restic said, quoted, or nothing."""
     quoted = "; ".join(log)[:_QUOTED]
-    return (f" restic says: {quoted}", f" restic indique : {quoted}") if quoted else ("", "")
+    return (f" restic says: {quoted}", f"{typographic(' restic indique :')} {quoted}") if quoted else ("", "")
 
 
 def _problems(problems: Iterable[str]) -> str:

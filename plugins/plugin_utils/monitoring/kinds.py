@@ -192,7 +192,8 @@ _ROWS = (
         "{host} has sent no backup since {last}: {missed} expected since, the last at {due}",
         "See the other findings of {host}, ask the client whether the server was off, then run"
         " playbooks/backup.yml --limit {host}",
-        "{host} n'a envoyé aucune sauvegarde depuis le {last} : {missed} attendue(s), la dernière le {due}",
+        "{host} n'a envoyé aucune sauvegarde depuis le {last} (attendues depuis : {missed}, la dernière le"
+        " {due})",
         "Voir les autres constats de {host}, demander au client si le serveur était éteint, puis lancer"
         " backup.yml --limit {host}",
     ),
@@ -360,8 +361,8 @@ _ROWS = (
         "retention is held back for {client}: {count} version(s) could not be measured, as {id}",
         "Run playbooks/retention.yml again; reject what no server of the client has sent"
         " (prosecours_retention_reject)",
-        "La suppression des anciennes versions de {client} est suspendue : {count} version(s) n'ont pu être"
-        " mesurées, dont {id}",
+        "La suppression des anciennes versions de {client} est suspendue : des versions n'ont pas pu être"
+        " mesurées ({count}, dont {id})",
         "Relancer retention.yml ; rejeter ce qu'aucun serveur du client n'a envoyé"
         " (prosecours_retention_reject)",
     ),

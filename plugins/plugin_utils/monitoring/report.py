@@ -19,6 +19,7 @@ from ..documents.french import duration
 from ..documents.model import ClientLine, LastRun, Report, ServerLine, Told
 from ..documents.render import pdf, render, script
 from ..files import remove, write_whole
+from ..wording import typographic
 from .kinds import CONCERNS
 
 LEVELS = ("critical", "warning", "notice", "ok")
@@ -207,7 +208,7 @@ def _clock(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if abs(seconds) < 60:
-        return "à l'heure"
+        return str(typographic("à l'heure"))
     return f"{'avance' if seconds > 0 else 'retard'} de {duration(abs(seconds))}"
 
 

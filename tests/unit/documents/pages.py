@@ -59,5 +59,6 @@ class Page(HTMLParser):
 
 
 def plain(text: str) -> str:
-    """One line, ordinary spaces."""
-    return " ".join(text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ").split())
+    """One line, ordinary spaces, straight apostrophes."""
+    spaces = text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+    return " ".join(spaces.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())

@@ -153,7 +153,7 @@ def test_what_a_size_and_a_week_mean_is_said_beside_the_words_of_the_contract() 
     client, hosts = of_client()
     for weekly, said in ((3, "3 dernières semaines (les deux du contrat"), (2, "2 dernières semaines. Un")):
         promised = replace(client, retention=Retention(7, weekly))
-        text = " ".join("".join(page(promised, hosts).find("main")[0][2]).split())
+        text = page(promised, hosts).all("main")[0]
         assert said in text
         assert "Un fichier qui n'a existé qu'à midi n'est dans aucune version journalière." in text
         assert "Soit 200 Go (186 Gio)." in text
@@ -215,7 +215,7 @@ def test_the_amendment_says_what_changes_and_what_it_replaces(tmp_path: Path) ->
     text = Page(amendment.text).all("main")[0]
     assert f"signées le 27 novembre 2026 par Mme Jeanne Martin (empreinte {agreed.shown(before)})" in text
     assert "Volume souscrit 200 Go 250 Go" in text
-    assert f"portent l’empreinte {made.fingerprint}" in text
+    assert f"portent l'empreinte {made.fingerprint}" in text
     (told,) = [one["after"] for one in annexes.diff(made) if "avenant" in one["after_header"]]
     assert told == "Volume souscrit: 200 Go → 250 Go\n"
 

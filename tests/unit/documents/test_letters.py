@@ -102,7 +102,7 @@ def test_it_has_the_products_that_concern_the_client_with_its_directories(tmp_pa
     assert r"moulin-srv1 : D:\isagiwf_backup" in text
     assert "Objet : remise des consignes" in text
     assert "Madame Martin," in text
-    assert "ni l’outil Pro Secours" in text
+    assert "ni l'outil Pro Secours" in text
     record(tmp_path, "gaec_du_moulin", ("post", "2025-11-27"))
     (again,), _, _ = plan(tmp_path, client())
     assert "Objet : rappel annuel des consignes" in Page(again.html).all("article")[0]

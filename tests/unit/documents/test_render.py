@@ -126,6 +126,24 @@ def test_a_page_is_french_and_whole(page: None) -> None:
     assert "<script" not in html
 
 
+def test_the_words_of_a_template_are_as_print_has_them_and_what_is_filled_in_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = (
+        """<p title="l'un : x">{% set y = "l'un" %}L'un : « {{ one }} » ;{# d'où ? #} 5 % ! {{ y }}</p>"""
+    )
+    environment = documents._environment()
+    environment.loader = jinja2.DictLoader({"a.html.j2": source, "a.txt.j2": source, "a.css.j2": source})
+    environment.autoescape = False
+    monkeypatch.setattr(documents, "_ENVIRONMENT", environment)
+    path = "D:\\l'a ; b"
+    page, mail, style = (
+        _plain(documents.render(f"a.{kind}.j2", one=path)) for kind in ("html", "txt", "css")
+    )
+    assert page == mail == f"""<p title="l'un : x">L’un~: «~{path}~»_; 5~%_! l'un</p>"""
+    assert style == f"""<p title="l'un : x">L'un : « {path} » ; 5 % ! l'un</p>"""
+
+
 def test_what_a_client_writes_is_text(page: None) -> None:
     html = _page('<img src="x" onerror="alert(1)">')
     assert "<img" not in html

@@ -275,7 +275,7 @@ def test_a_breach_is_dated_and_told_from_drift() -> None:
     edited = client(server(**drift("text", "perimeter.txt"), **WAS_OTHER))
     [known], [unknown] = found(edited), found(edited, Memory.empty())
     assert "in order until 2026-11-23 09:00" in known.sentence
-    assert "jusqu'au 23/11/2026 09" in known.sentence_fr
+    assert "jusqu’au 23/11/2026 09" in known.sentence_fr
     assert "VI.1" in known.sentence
     assert "Nothing is known" in unknown.sentence
 

@@ -126,7 +126,7 @@ def test_it_arrives_with_its_report(report: dict[str, Any], tmp_path: Path) -> N
     ]
     (arrived,) = inbox.messages
     assert [part.get_filename() for part in arrived.iter_attachments()] == ["surveillance.html"]
-    assert "Ci-joint : surveillance.html" in str(arrived.get_body(("plain",)))
+    assert "Ci-joint : surveillance.html" in plain(arrived.get_body(("plain",)).get_content())
 
 
 def test_what_others_wrote_is_text(report: dict[str, Any]) -> None:
