@@ -30,8 +30,8 @@ test: lint ## the checks, then all tests (PYTEST="-k word" to choose some)
 	@tools/setup binaries tests
 	@python -m pytest -n auto $(PYTEST)
 
-lint: ## ruff, yamllint, ansible-lint (production) and mypy --strict
-	@tools/setup packages venv link
+lint: ## ruff, yamllint, ansible-lint (production), mypy --strict, and the French that people read
+	@tools/setup packages venv link grammar
 	@tools/lint
 
 mutants: ## each defence of docs/security.md off, one at a time: its test goes red (MUTANTS="-k word")

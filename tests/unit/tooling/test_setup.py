@@ -82,6 +82,23 @@ def test_what_tests_alone_need_is_a_step_of_its_own(machine: Machine) -> None:
     assert machine.run("setup", "tests", **cache) == (0, "Installing Debian packages: chromium\n")
 
 
+def test_grammalecte_is_fetched_once_whole_or_not_at_all(machine: Machine) -> None:
+    cache = machine.folder / "cache"
+    machine.program("apt-get", "exit 100")
+    code, said = machine.run("setup", "grammar", PROSECOURS_CACHE=str(cache))
+    assert (code, said.count("\n"), list(cache.glob("grammalecte-*[!w]"))) == (1, 2, [])
+    assert "apt-get could not download python3-grammalecte" in said
+    machine.program("apt-get", ": >python3-grammalecte_2.deb")
+    machine.program("dpkg-deb", "mkdir -p usr/lib/python3/dist-packages/grammalecte")
+    code, said = machine.run("setup", "grammar", PROSECOURS_CACHE=str(cache))
+    assert (code, said) == (
+        0,
+        "Fetching Grammalecte (3 MB), which reads the French for make lint (package python3-grammalecte);"
+        " it is not installed\n",
+    )
+    assert machine.run("setup", "grammar", PROSECOURS_CACHE=str(cache)) == (0, "")
+
+
 def test_apt_that_fails_is_told_with_its_reason(machine: Machine) -> None:
     _lacks_wine(machine)
     machine.program("id", "echo 0")
