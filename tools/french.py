@@ -38,7 +38,8 @@ READ = (
     f"{ROOMS}restore/record.py",
     f"{ROOMS}contract/agreed.py",
 )
-"""Not form.yml and catalogue.yml: they are the contract's own words, its slips included."""
+"""Not form.yml and catalogue.yml: they are the contract's own words, its slips included. Nor restaurer.cmd,
+which prints without accents, for any code page."""
 
 FILLED = "X"
 """Stands for what is not read: code, a path, a field."""
