@@ -28,6 +28,7 @@ def test_the_playbook_asks_the_repository_host_first(depot: Depot) -> None:  # n
     file = depot.folder / "request.yml"
     file.write_text(yaml.safe_dump(request), encoding="utf-8")
     given = ("-v", "-e", f"prosecours_restore_request={file}", "-e", "prosecours_reason=a test")
+    given += ("-e", "prosecours_restore_unjudged=false")  # a text, as from every command line
     refused = depot.run("restore", *given)
     assert "there is no restic. Run playbooks/retention.yml, it brings one." in refused.text
     (depot.folder / "bin").mkdir()
