@@ -9,6 +9,7 @@ from ..plugin_utils.ansible_adapter import (
     CoreAction,
     Variables,
     documents_folder,
+    inventory_files,
     read_text,
     servers_of,
 )
@@ -23,14 +24,15 @@ class ActionModule(CoreAction):
 
     def act(self, arguments: dict[str, Any], variables: Variables) -> dict[str, Any]:
         """The result's `clients` and `hosts`; with errors, their list is shown and counted."""
-        sources = [Path(str(source)) for source in variables["ansible_inventory_sources"]]
+        elsewhere = arguments["inventory"]
         playbook = Path(str(variables["playbook_dir"]))
         found = contract.load(
-            sources,
+            inventory_files(elsewhere, variables),
             playbook,
             lambda path: read_text(self._loader, path),
-            servers_of(variables["groups"], variables["hostvars"]),
+            servers_of(variables["groups"], variables["hostvars"], placed=not elsewhere),
             documents_folder(arguments["documents"], variables),
+            imported=bool(elsewhere),
         )
         if found.errors:
             return self.listed(found.errors, f"{summary(found.errors)}, listed above. No server was touched.")

@@ -16,6 +16,14 @@ description:
 version_added: 0.1.0
 author:
   - Pro Secours maintainers (@prosecours)
+options:
+  inventory:
+    description: >-
+      The files and folders of the inventory, where Ansible was given it in another form, as AWX does
+      (docs/awx.md). The values are Ansible's; the files say where each was written, and which servers there
+      are.
+    type: list
+    elements: path
 extends_documentation_fragment:
   - prosecours.backup.documents_folder
 attributes:

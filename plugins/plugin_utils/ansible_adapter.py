@@ -161,12 +161,14 @@ def inventory_with(
     return manager.get_groups_dict(), variables, loader
 
 
-def servers_of(groups: Mapping[str, Sequence[str]], hostvars: Variables) -> dict[str, Resolved]:
-    """What the check of the contract asks of each server of the clients."""
+def servers_of(
+    groups: Mapping[str, Sequence[str]], hostvars: Variables, placed: bool = True
+) -> dict[str, Resolved]:
+    """What the check of the contract asks of each server of the clients. `placed`: Ansible knows where values
+    were written; of an inventory that it did not read from files it does not."""
+    wanted = ("prosecours_", "ansible_host", "ansible_port")
     return {
-        host: Resolved(
-            *resolve(hostvars, host, "prosecours_", "ansible_host", "ansible_port"), origins(hostvars, host)
-        )
+        host: Resolved(*resolve(hostvars, host, *wanted), *([origins(hostvars, host)] if placed else []))
         for host in groups.get(CLIENTS, [])
     }
 
@@ -225,12 +227,29 @@ class Interrupted(ProSecoursError):
     """Ctrl-C, in the middle of the questions."""
 
 
+class NoInventory(ProSecoursError):
+    """What is named as the inventory's files is not there."""
+
+
+def inventory_files(given: Sequence[str] | None, variables: Variables) -> list[Path]:
+    """The inventory's files and folders: as the option says, or where Ansible has it from.
+
+    Raises NoInventory.
+    """
+    for name in given or ():
+        if not Path(name).exists():
+            raise NoInventory(
+                f"prosecours_inventory names {name}, which is not there (looked for in {Path.cwd()})",
+                "Name the folder of the inventory in the project, such as inventories/production",
+            )
+    return [Path(str(source)).absolute() for source in given or variables["ansible_inventory_sources"]]
+
+
 def documents_folder(given: str | None, variables: Variables) -> Path:
     """Where the contract's paper is kept: as the option says, or `documents` beside the inventory."""
     if given:
         return Path(given).expanduser()
-    sources = [Path(str(source)) for source in variables["ansible_inventory_sources"]]
-    return sources[0].parent / "documents"
+    return inventory_files(None, variables)[0].parent / "documents"
 
 
 def journal_store() -> Store:

@@ -81,13 +81,15 @@ def load(
     resolved: Mapping[str, Resolved],
     documents: Path | None = None,
     draft: Path | None = None,
+    imported: bool = False,
 ) -> Contract:
     """The contract of an inventory.
 
     `sources` are the inventory's files and folders, `playbook` the playbook's folder; `text_of` opens a file
     and decrypts it, or raises OSError; `resolved` has the variables of every server of the group
     prosecours_clients: those that begin with prosecours_, ansible_host and ansible_port; `documents` is where
-    the data of printed annexes lie (signed). `draft` is a file that is going to be one of the inventory's.
+    the data of printed annexes lie (signed). `draft` is a file that is going to be one of the inventory's;
+    `imported`: Ansible was given another form of these files, as AWX does.
     """
     known = known_variables()
     there = [*find(sources, playbook)]
@@ -109,10 +111,7 @@ def load(
     broken = {error.file for error in files.errors}
     for host, (_unused, place) in files.hosts.items():
         if host not in resolved and place.file not in broken:
-            remedy = "Give the file the ending .yml, and a place in the folder clients of the inventory"
-            errors.append(
-                PlacedMistake(place.file, place.line, host, "", "Ansible does not read this server", remedy)
-            )
+            errors.append(PlacedMistake(place.file, place.line, host, "", *_NOT_READ[imported]))
     if not files.hosts and not errors:
         remedy = "Add a file for each client in the folder clients; docs/fr/inventaire.md has an example"
         errors.append(PlacedMistake(sources[0], None, "", "", "the inventory describes no client", remedy))
@@ -136,6 +135,19 @@ def load(
             ]
         ),
     )
+
+
+_NOT_READ = {
+    False: (
+        "Ansible does not read this server",
+        "Give the file the ending .yml, and a place in the folder clients of the inventory",
+    ),
+    True: (
+        "the inventory that Ansible was given lacks this server",
+        "In AWX, sync the inventory source, leave the host enabled, and do not slice this job (docs/awx.md)",
+    ),
+}
+"""Whether the inventory was imported -> what is wrong with a server that only its files have, what to do."""
 
 
 def known_variables() -> tuple[str, ...]:

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.prosecours.backup.plugins.plugin_utils.ansible_adapter import (
+    NoInventory,
+    inventory_files,
+)
 from ansible_collections.prosecours.backup.plugins.plugin_utils.contract import contracts as contract
 from ansible_collections.prosecours.backup.plugins.plugin_utils.contract import variables
 from ansible_collections.prosecours.backup.plugins.plugin_utils.files import COLLECTION
@@ -175,6 +179,24 @@ def test_a_file_that_ansible_passes_over(inventory: Inventory) -> None:
         "lac.YML:15 lac-srv : Ansible does not read this server → "
         "Give the file the ending .yml, and a place in the folder clients of the inventory"
     ]
+
+
+def test_a_server_that_an_imported_inventory_lacks(inventory: Inventory) -> None:
+    """AWX hands over a form of its own: cut into slices, or older than the files."""
+    resolved = inventory.resolved({})
+    lacking = min(resolved)
+    del resolved[lacking]
+    found = contract.load([inventory.folder], inventory.folder, Path.read_text, resolved, imported=True)
+    assert [(error.who, error.problem) for error in found.errors] == [
+        (lacking, "the inventory that Ansible was given lacks this server")
+    ]
+    assert found.hosts == {}
+
+
+def test_an_inventory_that_is_named_and_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NoInventory, match=r"prosecours_inventory names .*, which is not there"):
+        inventory_files([str(tmp_path / "inventaires")], {})
+    assert inventory_files([str(tmp_path)], {}) == [tmp_path]
 
 
 def test_a_file_that_cannot_be_read(inventory: Inventory) -> None:
