@@ -69,15 +69,16 @@ def test_what_tests_alone_need_is_a_step_of_its_own(machine: Machine) -> None:
     assert code == 0
     assert re.fullmatch(
         r"Installing Debian packages: chromium\nFetching Nagios .*\n"
-        r"Downloading the [0-9]+ Python packages of .*\n",
+        r"Downloading the collection awx.awx, .*\nDownloading the [0-9]+ Python packages of .*\n",
         said,
     )
     calls = [line for line in machine.calls("pip") if line != "pip -V"]
-    assert calls[-3:-1] == [
+    assert calls[-5:-3] == [
         "pip tools/fetch.py versitygw/linux/amd64 restic/windows/amd64@0.18.1",
         "pip -m windows_lab template",
     ]
-    assert calls[-1].startswith("pip -m pip download --quiet --require-hashes")
+    fetched = [line for line in calls if line.startswith("pip -m pip download --quiet --require-hashes")]
+    assert [line.split(" -r ")[1].rsplit("/", 1)[-1] for line in fetched] == ["package", "requirements.txt"]
     # What is there is not downloaded again.
     assert machine.run("setup", "tests", **cache) == (0, "Installing Debian packages: chromium\n")
 
