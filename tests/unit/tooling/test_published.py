@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-WHOLE = {"docs", "playbooks", "plugins", "roles", "schemas"}
+WHOLE = {"awx", "docs", "playbooks", "plugins", "roles", "schemas"}
 """Folders that are published with all that git has in them."""
 BESIDE = {
     *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.fr.md", "README.md", "SECURITY.md"),
