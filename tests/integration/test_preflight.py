@@ -191,6 +191,10 @@ def test_each_server_gets_its_own_verdict_and_the_others_go_on(good: Place) -> N
 
 
 def test_sizes_are_those_of_the_files(good: Place) -> None:
+    """Of those too into which no administrator may look: a backup may, and so does robocopy /B."""
+    to_another_alone = '/inheritance:r /grant "*S-1-5-21-1-2-3-1105:(OI)(CI)F"'
+    forbidden = f"icacls D:\\isa_sauvegarde_dossier\\2026 {to_another_alone}"
+    assert lab_cli(["run", "--state", str(good.state), "bon", forbidden]) == 0
     assert good.play("-l", "bon").code == 0
     facts = good.report("bon")["facts"]
     assert {item["box"]: (item["files"], item["bytes"]) for item in facts["perimeter"]} == SIZES

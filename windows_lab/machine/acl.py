@@ -3,7 +3,8 @@
 What was set explicitly is kept in an extended attribute of the Linux file, so it moves with the file and
 dies with it, as on NTFS. Inherited entries are computed from the folders above when they are asked for; so
 a file that was moved shows its new folder's entries at once, where NTFS keeps the old ones until they are
-written again. Nothing is enforced: every process of the lab may read and write everything."""
+written again. Nothing is enforced: every process of the lab may read and write everything, and robocopy
+alone asks whether it may list a folder."""
 
 from __future__ import annotations
 
@@ -41,6 +42,8 @@ FULL, MODIFY, READ_EXECUTE, READ, WRITE = 0x1F01FF, 0x1301BF, 0x1200A9, 0x120089
 SIMPLE = {"F": FULL, "M": MODIFY, "RX": READ_EXECUTE, "R": READ, "W": WRITE, "D": 0x110000}
 _MASKS = {FULL: "FA", READ: "FR", WRITE: "FW", READ_EXECUTE: "0x1200a9", MODIFY: "0x1301bf"}
 _NUMBERS = {"FA": FULL, "FR": READ, "FW": 0x120116, "FX": 0x1200A0, "GA": 0x10000000, "SD": 0x10000}
+LIST = 0x1  # FILE_LIST_DIRECTORY
+_HIS = {ADMINISTRATORS, USERS, "S-1-1-0", "S-1-5-11"}  # whom an administrator's token stands for
 _FLAGS = ("OI", "CI", "NP", "IO", "ID")
 _ENTRY = re.compile(r"\(([AD]);([A-Z]*);([^;]*);;;([^)]+)\)")
 
@@ -182,6 +185,12 @@ class Rights:
     def effective(self, path: Path) -> tuple[Entry, ...]:
         """Explicit entries, then inherited ones."""
         return self.explicit(path).entries + self.inherited(path)
+
+    def listed(self, folder: Path) -> bool:
+        """Whether an administrator may list it: the first entry that says so decides, and none is a no
+        (Microsoft Learn, "How AccessCheck Works")."""
+        entries = (one for one in self.effective(folder) if "IO" not in one.flags and one.sid in _HIS)
+        return next((not one.deny for one in entries if one.mask & (LIST | _NUMBERS["GA"])), False)
 
     def sddl(self, path: Path) -> str:
         """The DACL as Windows writes it."""

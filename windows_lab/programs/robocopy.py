@@ -1,8 +1,9 @@
 """robocopy.exe: lists and counts (/L), or copies (only with the options that keep everything of a file).
 
 A copy takes data, times and explicit rights along, skips a file that is there with the same size and time,
-and goes on after an error. The lab's limit of the disks is obeyed. Not modelled: sharing violations (a file
-that a program holds open is copied all the same), attributes, /MIR, /PURGE, /MOVE and the like.
+and goes on after an error. The lab's limit of the disks is obeyed. A folder that an administrator may not
+list is listed with /B only. Not modelled: sharing violations (a file that a program holds open is copied all
+the same), attributes, /MIR, /PURGE, /MOVE and the like.
 
 Its output is in the OEM code page whatever the console's is. The summary's columns are total, copied
 (here: what a real run would copy), skipped, mismatch, failed, extras. What /XF, /XD and /IA leave out counts
@@ -47,7 +48,7 @@ _ATTRIBUTES = {
     "R": 0x1, "H": 0x2, "S": 0x4, "A": 0x20, "T": 0x100, "C": 0x800, "O": 0x1000, "N": 0x2000, "E": 0x4000,
 }  # fmt: skip
 """Letters of /IA and their bits (Microsoft Learn, "robocopy", "File attribute constants")."""
-_FULL = 112  # ERROR_DISK_FULL
+_DENIED, _FULL = 5, 112  # ERROR_ACCESS_DENIED, ERROR_DISK_FULL
 _LINE = "-" * 79
 _FATAL = 16
 
@@ -70,6 +71,7 @@ class _Counts:
     total: int = 0
     copied: int = 0
     skipped: int = 0
+    failed: int = 0
 
 
 @dataclass
@@ -166,6 +168,13 @@ def _matcher(patterns: list[str]) -> re.Pattern[str]:
 
 def _walk(call: Call, options: _Options, folder: Path, shown: str, level: int, sums: _Sums) -> int:
     """Counts one folder and what is below; gives the number of files selected in all of it."""
+    if "/B" not in options.switches and not call.host.rights.listed(folder):
+        reason = f"ERREUR {_DENIED} (0x{_DENIED:08X}) Analyse du répertoire source {shown}\nAccès refusé.\n"
+        call.out(f"{_now()} {reason}", _OEM)
+        sums.folders.total += 1
+        sums.folders.failed += 1
+        sums.failed = True
+        return 0
     wanted, unwanted = _matcher(options.patterns), _matcher(options.without_files)
     files: list[tuple[str, int, float]] = []
     folders: list[Path] = []
@@ -227,8 +236,7 @@ def _copy(
         if copy.exists() and (copy.stat().st_size, copy.stat().st_mtime) == (status.st_size, status.st_mtime):
             continue
         if not call.host.drives.take(status.st_size):
-            now = datetime.now().astimezone().strftime("%Y/%m/%d %H:%M:%S")
-            reason = f"{now} ERREUR {_FULL} (0x{_FULL:08X}) Copie du fichier {shown}{file.name}\n"
+            reason = f"{_now()} ERREUR {_FULL} (0x{_FULL:08X}) Copie du fichier {shown}{file.name}\n"
             call.out(f"{reason}Espace insuffisant sur le disque.\n", _OEM)
             sums.failed = True
             continue
@@ -268,10 +276,16 @@ def _missing(call: Call, options: _Options, source: Path | None) -> int:
         number, reason = 3, "Le chemin d’accès spécifié est introuvable."
     elif source.exists():
         number, reason = 267, "Nom de répertoire non valide."
-    now = datetime.now().astimezone().strftime("%Y/%m/%d %H:%M:%S")
     shown = options.source.rstrip("\\") + "\\"
-    call.out(f"{now} ERREUR {number} (0x{number:08X}) Accès au répertoire source {shown}\n{reason}\n", _OEM)
+    call.out(
+        f"{_now()} ERREUR {number} (0x{number:08X}) Accès au répertoire source {shown}\n{reason}\n", _OEM
+    )
     return _FATAL
+
+
+def _now() -> str:
+    """As an error begins with."""
+    return datetime.now().astimezone().strftime("%Y/%m/%d %H:%M:%S")
 
 
 def _header(call: Call, options: _Options) -> None:
@@ -293,7 +307,7 @@ def _short(size: int) -> str:
 
 def _summary(call: Call, options: _Options, sums: _Sums) -> None:
     def row(title: str, counts: _Counts, show: type[str] = str) -> str:
-        values = (counts.total, counts.copied, counts.skipped, 0, 0, 0)
+        values = (counts.total, counts.copied, counts.skipped, 0, counts.failed, 0)
         return f"{title:>9} :" + "".join(f"{show(value):>10}" for value in values) + "\n"
 
     text = f"\n{_LINE}\n\n" + " " * 15 + "Total     Copié    IgnoréDiscordance     ÉCHEC    Extras\n"

@@ -252,6 +252,20 @@ def test_robocopy_b_needs_an_elevated_login(host: WindowsServer, monkeypatch: py
     assert run(host, "robocopy D:\\ C:\\none /L /BYTES /NFL /NDL /NJH").code in (0, 1)
 
 
+def test_robocopy_reads_what_is_forbidden_with_b_only(host: WindowsServer) -> None:
+    run(host, 'mkdir "D:\\coffre\\à lui" & echo x>"D:\\coffre\\à lui\\a.txt" & echo x>D:\\coffre\\b.txt')
+    listing = "robocopy D:\\coffre NULL /E /L /BYTES /NFL /NDL /NJH"
+    assert run(host, listing).code == 1
+    for forbidden in ("/deny *S-1-1-0:(OI)(CI)F", "/inheritance:r /grant *S-1-5-21-1-2-3-1105:(OI)(CI)F"):
+        run(host, f'icacls "D:\\coffre\\à lui" {forbidden} /q')
+        answer = run(host, listing)
+        assert (answer.code, "(0x00000005)" in answer.out.decode("cp850")) == (9, True)
+        assert [row[0] for row in rows(answer.out)] == [2, 1, 3]
+        assert rows(answer.out)[0][4] == 1
+        assert [row[0] for row in rows(run(host, f"{listing} /B").out)] == [2, 2, 7]
+        run(host, 'icacls "D:\\coffre\\à lui" /reset')
+
+
 def test_robocopy_copies_data_times_and_rights(host: WindowsServer) -> None:
     source, target = (host.drives.find(f"D:\\{name}") for name in ("[2026] l'été", "copie"))
     for folder in (source, target, host.drives.find("D:\\un")):
