@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -186,6 +189,41 @@ def test_a_program_that_an_antivirus_takes_away_is_said_and_brought_again(bare: 
     assert "an antivirus" in failed.text
     assert "Traceback" not in failed.output
     deployed(bare)
+
+
+def test_a_restic_that_hangs_is_ended_and_said(bare: Site) -> None:
+    """The way to the repository is there for preflight, and falls silent under restic."""
+    with socket.create_server((bare.address, 0)) as way:
+        silent = f"rest:https://{bare.address}:{way.getsockname()[1]}/"
+        with ThreadPoolExecutor(1) as between:
+            left = between.submit(only_the_first_gets_through, way, (bare.address, 8443))
+            failed = bare.play("deploy", "-e", f"prosecours_repository_url={silent}")
+            way.shutdown(socket.SHUT_RDWR)
+    assert failed.code != 0, failed.output
+    assert f"the repository {silent}{bare.host}/ cannot be reached" in failed.text, failed.output
+    assert "nothing in place was replaced" in failed.text
+    assert "Traceback" not in failed.output
+    assert left.result() > 0, "restic never went that way"
+    deployed(bare)
+
+
+def only_the_first_gets_through(way: socket.socket, there: tuple[str, int]) -> int:
+    """Whoever comes later is answered nothing. How many came, all of whom have left once the way is shut."""
+    first, _unused = way.accept()
+    with first, socket.create_connection(there) as repository:
+        ends = {first: repository, repository: first}
+        while data := (ready := select.select([*ends], [], [])[0][0]).recv(65536):
+            ends[ready].sendall(data)
+    later = []
+    with contextlib.suppress(OSError):
+        while True:
+            later.append(way.accept())
+    for connection, _unused in later:
+        with connection:
+            connection.settimeout(10)
+            while connection.recv(65536):
+                pass
+    return len(later)
 
 
 def test_quota_fault_costs_a_new_shell_only(bare: Site) -> None:

@@ -7,6 +7,9 @@ from ..errors import ProSecoursError
 from ..windows import probe
 from ..windows.session import Output
 
+UNENDED = -1
+"""The exit code of a command that was ended because it took too long (TimedOut)."""
+
 
 class AgentError(ProSecoursError):
     """What the host answered prevents the deployment. `problem` and `remedy`: a sentence each."""
@@ -20,6 +23,11 @@ def refusal(host: str, url: str, output: Output) -> AgentError:
     known = meaning(output.exit_code, probe.decode(output.stdout + output.stderr))
     if known:
         problem, remedy = known.problem.format(repository=f"the repository {url}"), known.remedy
+    elif output.exit_code == UNENDED:
+        problem = (
+            f"restic did not open the repository {url} in its time ({_said(output) or 'it said nothing'})"
+        )
+        remedy = "See on the host whether a firewall or an antivirus holds restic.exe up, then run again"
     else:
         problem = f"the repository {url} cannot be opened ({why(output)})"
         remedy = "Run restic.cmd in the agent's folder on the host to see more"
@@ -28,7 +36,10 @@ def refusal(host: str, url: str, output: Output) -> AgentError:
 
 def why(output: Output) -> str:
     """Exit code and the last line that the command printed, in whatever language Windows speaks."""
-    lines = [
-        line.strip() for line in probe.decode(output.stderr or output.stdout).splitlines() if line.strip()
-    ]
-    return f"code {output.exit_code}: {lines[-1][:200]}" if lines else f"code {output.exit_code}"
+    said = _said(output)
+    return f"code {output.exit_code}: {said}" if said else f"code {output.exit_code}"
+
+
+def _said(output: Output) -> str:
+    lines = probe.decode(output.stderr or output.stdout).splitlines()
+    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")

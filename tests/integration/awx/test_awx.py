@@ -425,7 +425,7 @@ CASES = [
     ),
     Case("repository", {}, "user ps-ferme_du_val", CHECK),
     Case("client report", {"prosecours_report_month": "octobre"}, "octobre", {}, "failed"),
-    Case("documents", {"prosecours_documents_client": CLIENT}, "not signed yet", {}),
+    Case("documents", {"prosecours_documents_client": "autre"}, 'no client "autre"', {}, "failed"),
     Case("form", {}, "shared/documents/annexe-a-remplir.html", {"user": ""}),
     Case(
         "journal",
@@ -493,22 +493,25 @@ def test_the_first_deploy_is_journalled_in_the_database_by_who_launched_it(plant
         assert secret not in deployed.printed
 
 
-def test_a_slice_is_refused_before_anything_is_touched(plant: Plant) -> None:
-    refused = plant.launch("check", part=(1, 2))
-    assert refused.status == "failed"
-    assert f"{SERVER} The inventory that Ansible was given lacks this server." in refused.text
-    assert "do not slice this job (docs/awx.md)" in refused.text
-
-
-def test_an_error_of_a_client_s_file_is_told_with_its_line(plant: Plant) -> None:
-    """Though AWX hands over its own form of the inventory."""
+def test_a_slice_is_refused_and_an_error_is_told_with_its_line(plant: Plant) -> None:
+    """Though AWX hands over its own form of the inventory. The third slice has the last of three hosts."""
+    clients = plant.controller.project / "inventories" / "production" / "clients"
     synced = json.loads(json.dumps(plant.synced))
+    synced["prosecours_clients"]["children"].append("autre")
+    synced["autre"] = {"hosts": ["autre-srv"]}
     synced[CLIENT]["vars"]["prosecours_subscribed_gb"] = "dix"
-    refused = plant.launch("check", synced=synced)
-    file = plant.controller.project / "inventories" / "production" / "clients" / f"{CLIENT}.yml"
-    lines = file.read_text("utf-8").splitlines()
+    other = inventory.write(clients / "autre.yml", inventory.client("autre", "rest:https://192.0.2.9:8443/"))
+    try:
+        refused = plant.launch("check", synced=synced, part=(3, 3))
+    finally:
+        other.unlink()
+    assert refused.status == "failed"
+    assert "autre-srv The inventory that Ansible was given lacks this server." in refused.text
+    assert "do not slice this job (docs/awx.md)" in refused.text
+    lines = (clients / f"{CLIENT}.yml").read_text("utf-8").splitlines()
     [line] = [number for number, text in enumerate(lines, 1) if "prosecours_subscribed_gb" in text]
-    assert f"clients/{CLIENT}.yml line {line} · {CLIENT} · prosecours_subscribed_gb" in refused.text
+    place = f"clients/{CLIENT}.yml line {line} · {CLIENT} · prosecours_subscribed_gb"
+    assert place in refused.text
 
 
 def test_a_file_that_cannot_be_read_fails_the_sync(plant: Plant) -> None:

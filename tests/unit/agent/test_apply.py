@@ -199,6 +199,15 @@ def test_a_repository_out_of_reach_is_given_up_after_a_minute(tmp_path: Path) ->
         lost.apply()
 
 
+def test_a_restic_that_says_nothing_is_ended_after_a_minute(tmp_path: Path) -> None:
+    silent = TimedOut("moulin-srv1", "", "", Output(-1, b"", b""))
+    with pytest.raises(AgentError) as refused:
+        Deployment(tmp_path, Facts(tar=True), ("cat config", silent)).apply()
+    assert "did not open the repository rest:https://" in refused.value.problem
+    assert refused.value.problem.endswith("in its time (it said nothing); nothing in place was replaced")
+    assert "antivirus" in refused.value.remedy
+
+
 def test_two_servers_that_initialise_at_once_both_open_it(tmp_path: Path) -> None:
     answers = iter([failed(10), CONFIG])
     late = Deployment(tmp_path, Facts(tar=True), ("cat config", lambda _: next(answers)), ("init", failed(1)))
