@@ -396,10 +396,15 @@ MUTANTS = (
     *(
         Mutant(
             "stop the maintenance or the status", f"{M}/maintenance/{file}.py",
-            "with contained():", "if True:",
-            "attacks/test_volume.py::test_a_defect_that_one_server_finds_stops_no_other",
+            f"with contained():\n{' ' * deep}{what}", f"if True:\n{' ' * deep}{what}",
+            f"attacks/test_volume.py::test_a_defect_that_one_{whose}_finds_stops_no_other",
         )
-        for file in ("fleet", "status")
+        for file, whose, deep, what in (
+            ("fleet", "server", 16, "report = run("),
+            ("fleet", "client", 12, "report, not_gone = _accounted("),
+            ("status", "server", 20, "parts[server] = part("),
+            ("status", "client", 20, "found[client.client] = status("),
+        )
     ),
     Mutant(
         "bury what matters", f"{P}/monitoring/findings.py",
