@@ -141,6 +141,7 @@ def test_a_page(text: str) -> None:
         names={"moulin": text},
         counts={"critical": 1, "warning": 0, "notice": 0, "ok": 0},
         attached=[text],
+        elsewhere={"systems": text},
     )
     assert hidden(page) == set()
 

@@ -143,6 +143,7 @@ def test_icacls_restores_what_it_saved(host: WindowsServer) -> None:
     assert saved(host, "D:\\arbre\\b") != before
     assert run(host, "icacls D:\\arbre /restore D:\\b.acl /q").code == 0
     assert saved(host, "D:\\arbre\\b") == before
+    run(host, "icacls D:\\arbre\\b /reset /t /q")
 
 
 @pytest.mark.parametrize(
