@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..module_utils.maintenance import files as primitive
@@ -34,11 +34,8 @@ def alone(folder: Path, remedy: str) -> Iterator[None]:
         lock = (folder / ".lock").open("w")
     except OSError as error:
         raise CannotWrite(f"{folder} cannot be written ({error.strerror})", remedy) from error
-    with lock, ExitStack() as held:
-        try:
-            held.enter_context(primitive.locked(lock, 0))
-        except primitive.InUse:
-            raise Busy(f"Another run is at work in {folder}", "Wait until it has ended") from None
+    busy = Busy(f"Another run is at work in {folder}", "Wait until it has ended")
+    with lock, primitive.locked(lock, busy):
         yield
 
 

@@ -190,15 +190,19 @@ def test_two_at_once_do_not_do_the_same_twice(tmp_path: Path) -> None:
         pass
 
 
+class InUse(Exception):
+    """Raised for whoever does not get the lock."""
+
+
 def test_a_lock_is_given_back_also_where_a_program_that_was_just_started_has_the_file(tmp_path: Path) -> None:
     """Between fork and exec a program of another thread has all descriptors: one maintenance in a few hundred
     was told that another one was at work, and it was the same."""
     path = tmp_path / "lock"
-    with path.open("w") as file, primitive.locked(file, 0):
+    with path.open("w") as file, primitive.locked(file, InUse()):
         program = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[file.fileno()])
-        with path.open("w") as other, pytest.raises(primitive.InUse), primitive.locked(other, 0.1):
+        with path.open("w") as other, pytest.raises(InUse), primitive.locked(other, InUse(), 0.1):
             pass
-    with program, path.open("w") as other, primitive.locked(other, 0):
+    with program, path.open("w") as other, primitive.locked(other, InUse()):
         assert program.poll() is None
 
 
@@ -210,15 +214,15 @@ def test_whoever_died_holds_no_lock(tmp_path: Path) -> None:
         while not _held(file):
             assert other.poll() is None
         os.killpg(other.pid, signal.SIGKILL)
-        with primitive.locked(file, 20):
+        with primitive.locked(file, InUse(), 20):
             pass
 
 
 def _held(file: IO[str]) -> bool:
     try:
-        with primitive.locked(file, 0):
+        with primitive.locked(file, InUse()):
             return False
-    except primitive.InUse:
+    except InUse:
         return True
 
 

@@ -42,26 +42,22 @@ def write_whole(path: Path, content: bytes, mode: int, owner: tuple[int, int] | 
     sync_folder(path.parent)
 
 
-class InUse(Exception):
-    """Another process holds a file."""
-
-
 @contextlib.contextmanager
-def locked(file: int | IO[Any], seconds: float | None = None) -> Iterator[None]:
+def locked(file: int | IO[Any], refused: Exception | None = None, seconds: float = 0) -> Iterator[None]:
     """An open file, held by one process at a time until it lets go or dies (flock(2)). Whoever comes
-    meanwhile waits, at most so many `seconds`. Raises InUse, OSError.
+    meanwhile waits: for ever, or so many `seconds` before `refused` is raised. Raises OSError.
 
     It is given back by name. A process that is forked meanwhile has the file too: to start a program for
     another thread, or as one of Ansible's workers. Closing ours alone would leave the lock with that one.
     """
-    if seconds is None:
-        fcntl.flock(file, fcntl.LOCK_EX)
-    else:
+    if refused:
         deadline = time.monotonic() + seconds
         while not _taken(file):
             if time.monotonic() >= deadline:
-                raise InUse
+                raise refused
             time.sleep(0.02)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX)
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from . import checks, drill
 from .admission import Remembered
 from .checks import Checked
 from .errors import ProSecoursError
-from .files import InUse, locked, write_whole
+from .files import locked, write_whole
 from .model import Backup, LastReport
 from .perimeter import Ordered
 from .retention import Snapshot
@@ -117,11 +117,7 @@ class State:
         with _writing(self.folder):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = (self.folder / "lock").open("w")
-        with lock, ExitStack() as held:
-            try:
-                held.enter_context(locked(lock, 0))
-            except InUse:
-                raise Busy(self.folder) from None
+        with lock, locked(lock, Busy(self.folder)):
             yield
 
     def versions(self) -> dict[str, Known]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...module_utils.maintenance.files import InUse, locked
+from ...module_utils.maintenance.files import locked
 from ...module_utils.repository_host.supervision import Instance
 from ..ansible_adapter import (
     Drafted,
@@ -102,10 +102,9 @@ def held(folder: Path) -> Iterator[None]:
         lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise CannotWrite(f"{place} cannot be read: {error.strerror}", "See to the rights there") from error
-    with ExitStack() as stack:
-        stack.callback(os.close, lock)
-        try:
-            stack.enter_context(locked(lock, PATIENCE))
-        except InUse:
-            raise Busy(f"Another run writes in {folder}", "Start again when it has ended") from None
-        yield
+    busy = Busy(f"Another run writes in {folder}", "Start again when it has ended")
+    try:
+        with locked(lock, busy, PATIENCE):
+            yield
+    finally:
+        os.close(lock)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ...module_utils.maintenance.files import InUse, locked, write_whole
+from ...module_utils.maintenance.files import locked, write_whole
 from ...module_utils.maintenance.shape import as_json, read
 from ..errors import ProSecoursError
 
@@ -161,11 +161,15 @@ class FileStore:
 
     @contextmanager
     def writing(self, say: Say) -> Iterator[Writing]:  # noqa: ARG002  # a file has nothing to say
+        busy = JournalError(
+            f"Another process has held the journal {self.path} for {PATIENCE:.0f} seconds",
+            f"See which one with `fuser -v {self.path}`, and start again when it is done",
+        )
         try:
             _make_folder(self.path.parent)
             descriptor = _open(self.path)
             try:
-                with locked(descriptor, PATIENCE):
+                with locked(descriptor, busy, PATIENCE):
                     held = _Held(self, descriptor, _read(descriptor))
                     if not held.text and not self._text(self._head):
                         # From its first entry on a journal has a head: one without was robbed of it.
@@ -173,11 +177,6 @@ class FileStore:
                     yield held
             finally:
                 os.close(descriptor)
-        except InUse:
-            raise JournalError(
-                f"Another process has held the journal {self.path} for {PATIENCE:.0f} seconds",
-                f"See which one with `fuser -v {self.path}`, and start again when it is done",
-            ) from None
         except OSError as error:
             raise JournalError(
                 f"The journal {self} cannot be written ({error.strerror})",
