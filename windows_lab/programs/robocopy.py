@@ -76,7 +76,6 @@ class _Counts:
 
 @dataclass
 class _Sums:
-    failed: bool = False
     extras: bool = False
     folders: _Counts = field(default_factory=_Counts)
     files: _Counts = field(default_factory=_Counts)
@@ -108,7 +107,9 @@ def main(call: Call) -> int:
         _walk(call, options, source, shown, 1, sums)
     if "/NJS" not in options.switches:
         _summary(call, options, sums)
-    return bool(sums.files.copied or sums.folders.copied) + 2 * sums.extras + 8 * sums.failed
+    copied = bool(sums.files.copied or sums.folders.copied)
+    failed = bool(sums.files.failed or sums.folders.failed)
+    return copied + 2 * sums.extras + 8 * failed
 
 
 def _parse(call: Call) -> _Options:
@@ -169,11 +170,9 @@ def _matcher(patterns: list[str]) -> re.Pattern[str]:
 def _walk(call: Call, options: _Options, folder: Path, shown: str, level: int, sums: _Sums) -> int:
     """Counts one folder and what is below; gives the number of files selected in all of it."""
     if "/B" not in options.switches and not call.host.rights.listed(folder):
-        reason = f"ERREUR {_DENIED} (0x{_DENIED:08X}) Analyse du répertoire source {shown}\nAccès refusé.\n"
-        call.out(f"{_now()} {reason}", _OEM)
+        _error(call, _DENIED, f"Analyse du répertoire source {shown}", "Accès refusé.")
         sums.folders.total += 1
         sums.folders.failed += 1
-        sums.failed = True
         return 0
     wanted, unwanted = _matcher(options.patterns), _matcher(options.without_files)
     files: list[tuple[str, int, float]] = []
@@ -236,9 +235,8 @@ def _copy(
         if copy.exists() and (copy.stat().st_size, copy.stat().st_mtime) == (status.st_size, status.st_mtime):
             continue
         if not call.host.drives.take(status.st_size):
-            reason = f"{_now()} ERREUR {_FULL} (0x{_FULL:08X}) Copie du fichier {shown}{file.name}\n"
-            call.out(f"{reason}Espace insuffisant sur le disque.\n", _OEM)
-            sums.failed = True
+            _error(call, _FULL, f"Copie du fichier {shown}{file.name}", "Espace insuffisant sur le disque.")
+            sums.files.failed += 1
             continue
         shutil.copy2(file, copy)  # times and, on Linux, the extended attribute that holds the rights
         sums.files.copied += 1
@@ -277,15 +275,13 @@ def _missing(call: Call, options: _Options, source: Path | None) -> int:
     elif source.exists():
         number, reason = 267, "Nom de répertoire non valide."
     shown = options.source.rstrip("\\") + "\\"
-    call.out(
-        f"{_now()} ERREUR {number} (0x{number:08X}) Accès au répertoire source {shown}\n{reason}\n", _OEM
-    )
+    _error(call, number, f"Accès au répertoire source {shown}", reason)
     return _FATAL
 
 
-def _now() -> str:
-    """As an error begins with."""
-    return datetime.now().astimezone().strftime("%Y/%m/%d %H:%M:%S")
+def _error(call: Call, number: int, what: str, reason: str) -> None:
+    now = datetime.now().astimezone().strftime("%Y/%m/%d %H:%M:%S")
+    call.out(f"{now} ERREUR {number} (0x{number:08X}) {what}\n{reason}\n", _OEM)
 
 
 def _header(call: Call, options: _Options) -> None:
