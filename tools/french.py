@@ -128,13 +128,11 @@ def _markdown(source: str) -> Iterator[tuple[int, str]]:
             continue
         begun = begun if block else number
         block = f"{block}\n{line}" if block else line[starts.end() :] if starts else line
-    return
 
 
 def _unmarked(text: str) -> str:
-    text = re.sub(
-        r"`[^`]*`|<?https?://\S+>?|(?<!\*)\*[^*]+\*(?!\*)", FILLED, text
-    )  # what is in italics is foreign
+    # What is in italics is foreign.
+    text = re.sub(r"`[^`]*`|<?https?://\S+>?|(?<!\*)\*[^*]+\*(?!\*)", FILLED, text)
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
     return re.sub(r"\*\*?|(?<!\w)_|_(?!\w)", "", text)
 
@@ -153,9 +151,8 @@ def _template(source: str) -> Iterator[tuple[int, str]]:
     """What a template says itself, element by element, and the texts in its attributes and its tables."""
 
     def blank(found: re.Match[str]) -> str:
-        other = re.match(
-            r"{%-? *(?:else|elif)", found[0]
-        )  # what follows stands in the place of what was before
+        # What follows it stands in the place of what was before.
+        other = re.match(r"{%-? *(?:else|elif)", found[0])
         return FILLED * found[0].startswith("{{") + "\n\0" * bool(other) + "\n" * found[0].count("\n")
 
     for found in re.finditer(r"\"([^\"\n]*[à-ÿ«][^\"\n]*)\"", source):

@@ -24,9 +24,8 @@ def refusal(host: str, url: str, output: Output) -> AgentError:
     if known:
         problem, remedy = known.problem.format(repository=f"the repository {url}"), known.remedy
     elif output.exit_code == UNENDED:
-        problem = (
-            f"restic did not open the repository {url} in its time ({_said(output) or 'it said nothing'})"
-        )
+        said = _said(output) or "it said nothing"
+        problem = f"restic did not open the repository {url} in its time ({said})"
         remedy = "See on the host whether a firewall or an antivirus holds restic.exe up, then run again"
     else:
         problem = f"the repository {url} cannot be opened ({why(output)})"
