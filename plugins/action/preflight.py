@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ..plugin_utils.ansible_adapter import Variables
+from ..plugin_utils.agent import facts as agent
+from ..plugin_utils.agent import handover
+from ..plugin_utils.ansible_adapter import Variables, run_folder
 from ..plugin_utils.contract.model import HostContract
 from ..plugin_utils.errors import ProSecoursError
 from ..plugin_utils.preflight import run as preflight
@@ -23,7 +25,9 @@ class ActionModule(WindowsAction):
         look = preflight.wanted(contract, arguments["repository"], arguments["folder"])
         try:
             session = self.session(variables)
-            report = preflight.inspect(session, contract, look, arguments["timeout"])
+            report = preflight.inspect(
+                session, contract, look, arguments["timeout"], agent.probes(look.folder)
+            )
         except ProSecoursError as error:
             report = preflight.unreached(contract, error, datetime.now(UTC))
         if arguments["quiet"] and not self.verbose:
@@ -41,5 +45,8 @@ class ActionModule(WindowsAction):
             "perimeter_bytes": report.case.facts.size if report.case else 0,
             "first_backup_hours": report.first_backup_hours,
             "path": str(target),
+            "observed": handover.leave(run_folder(), contract.host, look.folder, report.others)
+            if report.others
+            else "",
         }
         return {**result, "failed": True, "msg": refusal} if refusal else result

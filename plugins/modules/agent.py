@@ -9,8 +9,8 @@ version_added: 0.1.0
 description:
   - Brings the agent's folder, its rights, restic.exe, configuration, credentials, repository and scheduled
     task to the state that the contract asks for, and names what it changes or repairs (C4, C6, C12).
-  - Needs one session and, when nothing has to change, one command. No PowerShell, except for the delivery to
-    Windows Server 2016, which has no tar.exe.
+  - Needs one session and, when nothing has to change, one command; none, when O(observed) shows that. No
+    PowerShell, except for the delivery to Windows Server 2016, which has no tar.exe.
   - Everything is staged and verified on the server, and the repository opened, before anything in place is
     replaced; the replacement is one step, under the lock that a running backup holds. After an interruption
     anywhere, the next run converges.
@@ -31,6 +31,12 @@ options:
       How long a first backup is estimated to take, as M(prosecours.backup.preflight) returns it. If one that
       is started now would run past the end of the office hours (C5), that is said.
     type: float
+  observed:
+    description: >-
+      What M(prosecours.backup.preflight) has observed of the agent in this run, as it returns it. A server
+      that is as it should be is then not asked again; anything to change is first looked at anew.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - prosecours.backup.agent
 attributes:

@@ -9,6 +9,7 @@ version_added: 0.1.0
 description:
   - Looks at one server in one session and, once the agent is in place, with one command - rights, Windows
     version, tar.exe, clock, free disk, every entry of the perimeter and its size, way to the repository.
+  - The same command observes the agent, for M(prosecours.backup.agent) later in the same run.
   - Changes nothing on the server, and is never C(changed). A small temporary file holds the answers while
     the command runs.
   - Prints one table for people, writes one JSON report for programs, and fails with all blocking findings at
@@ -107,6 +108,12 @@ first_backup_hours:
   returned: always
   type: float
   sample: 5.2
+observed:
+  description: >-
+    Where, on the controller and until the end of this run, the observations of the agent are; empty when the
+    server could not be asked.
+  returned: always
+  type: str
 path:
   description: The report on the controller, as C(schemas/preflight.schema.json) describes it.
   returned: always

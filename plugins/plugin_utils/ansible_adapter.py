@@ -252,6 +252,11 @@ def documents_folder(given: str | None, variables: Variables) -> Path:
     return inventory_files(None, variables)[0].parent / "documents"
 
 
+def run_folder() -> Path:
+    """A private folder on the controller that all tasks of this run share, and that goes with the run."""
+    return Path(constants.DEFAULT_LOCAL_TMP)
+
+
 def journal_store() -> Store:
     """The journal that the callback writes: PROSECOURS_JOURNAL, ansible.cfg or its default.
 

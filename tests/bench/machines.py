@@ -23,7 +23,7 @@ from windows_lab.server import WindowsServer
 RECORDING = (
     "PROSECOURS_BENCH_RECORDING"  # environment variable: the folder that Recorder fills and Replay reads
 )
-RECORDED = "bench-01"
+RECORDED = "bench-0001"
 """The host that is recorded."""
 SECRETS = ("repository", "encryption")
 """Kinds of passwords: those of a host are made of its name, and its answers hold their hashes."""

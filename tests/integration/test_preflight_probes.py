@@ -57,10 +57,10 @@ def test_network_drives_and_defender(tmp_path: Path, defender: str, defended: bo
             os.setxattr(machine.drives.find(f"D:\\bureau\\sous\\{name}"), DOS_ATTRIBUTES, attributes)
         perimeter = (Entry("office", "I:\\isagri", "directory"), Entry("office", "D:\\bureau", "directory"))
         wanted = Wanted(perimeter, FOLDER, Repository("local:x"))
-        facts = gather(Direct(machine), wanted)  # type: ignore[arg-type]
+        facts, _unused = gather(Direct(machine), wanted)  # type: ignore[arg-type]
         # A console of another code page prints other bytes for the same facts.
         codepage = 437 if defended else 850
-        again = gather(Direct(machine, codepage), wanted)  # type: ignore[arg-type]
+        again, _unused = gather(Direct(machine, codepage), wanted)  # type: ignore[arg-type]
         assert replace(again, free=facts.free) == facts
     finally:
         machine.close()

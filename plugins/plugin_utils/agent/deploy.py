@@ -69,6 +69,13 @@ def deploy(
     return report(session.host, wanted, facts, changes)
 
 
+def settled(request: Request, facts: Facts) -> dict[str, Any] | None:
+    """The result for a host that `facts` show to be as it should be; None when there is something to change:
+    then it is looked at anew, since minutes may have gone by."""
+    wanted = desired(request, facts.shadow_copies)
+    return None if plan(wanted, facts) else report(request.host, wanted, facts, ())
+
+
 def report(host: str, wanted: Desired, facts: Facts, changes: tuple[Change, ...]) -> dict[str, Any]:
     """The action's result: what changes, as sentences and as Ansible's diff, and the last backup's status."""
     return {

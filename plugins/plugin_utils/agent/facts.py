@@ -67,7 +67,7 @@ def probes(folder: str) -> list[Probe]:
     return [
         Probe("exists", f"if exist {path(folder + chr(92))} echo 1"),
         Probe("vss", f"reg query {_VSS} /v Start"),
-        Probe("tar", 'if exist "%SystemRoot%\\System32\\tar.exe" echo 1'),
+        Probe("has_tar", 'if exist "%SystemRoot%\\System32\\tar.exe" echo 1'),
         # Nothing is written: the lock is opened as standard error, and echo runs only where that works.
         Probe("free", f"if exist {path(at(LOCK))} echo 1 2>>{path(at(LOCK))}"),
         Probe("names", f"dir /b /a {path(folder)}"),
@@ -97,7 +97,7 @@ def parse(sections: Mapping[str, bytes]) -> Facts:
     if "1" not in text["exists"]:
         return Facts(
             shadow_copies=_has_shadow_copies(text["vss"]),
-            tar="1" in text["tar"],
+            tar="1" in text["has_tar"],
             task_xml=text["task"].strip(),
         )
     names = frozenset(name.strip().lower() for name in text["names"].splitlines() if name.strip())
@@ -106,7 +106,7 @@ def parse(sections: Mapping[str, bytes]) -> Facts:
     return Facts(
         exists=True,
         shadow_copies=_has_shadow_copies(text["vss"]),
-        tar="1" in text["tar"],
+        tar="1" in text["has_tar"],
         running=LOCK in names and "1" not in text["free"],
         names=names,
         leftovers=frozenset(

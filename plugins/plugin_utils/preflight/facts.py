@@ -338,15 +338,20 @@ def _listings(entries: Iterable[Entry], leave_out: str) -> list[Probe]:
 # -- one session ----------------------------------------------------------------------------------------
 
 
-def gather(session: Session, wanted: Wanted, timeout: float = 900.0) -> Facts:
-    """All facts of the composite command; `timeout` in seconds bounds each command (a tree of a million
-    files takes minutes to walk). Raises SessionError, CannotQuote, Garbled.
+def gather(
+    session: Session, wanted: Wanted, timeout: float = 900.0, others: Iterable[Probe] = ()
+) -> tuple[Facts, dict[str, bytes]]:
+    """All facts of the composite command, and what the probes of `others` printed, which travel with it;
+    `timeout` in seconds bounds each command (a tree of a million files takes minutes to walk).
+
+    Raises SessionError, CannotQuote, Garbled.
     """
-    sections = ask(session, probes(wanted), timeout)
+    others = tuple(others)
+    sections = ask(session, (*probes(wanted), *others), timeout)
     count = range(len(wanted.perimeter))
     trees = [robocopy.tree(sections[f"entry{index}"]) for index in count]
     apart = [robocopy.tree(sections[f"apart{index}"])[0] for index in count]
-    return Facts(
+    facts = Facts(
         groups=groups(sections["groups"]),
         windows=windows(sections["windows"]),
         tar=tar(sections["tar"]),
@@ -363,6 +368,7 @@ def gather(session: Session, wanted: Wanted, timeout: float = 900.0) -> Facts:
         defended=defended(sections["defender"], sections["excluded"], wanted.folder),
         shell_memory=shell_memory(sections["quotas"]),
     )
+    return facts, {other.name: sections[other.name] for other in others}
 
 
 def _way(sections: Mapping[str, bytes], wanted: Wanted) -> Way:

@@ -7,8 +7,8 @@ for people and their findings for programs, in the same order.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..contract.model import HostContract
 from ..errors import ProSecoursError
 from ..files import safe_name, write_whole
 from ..windows.command_line import CannotQuote
+from ..windows.probe import Probe
 from ..windows.session import Session, SessionError
 from ..wording import as_sentence
 from .checks import BLOCKS, CHECKS, INFORMS, WARNS, Case, Finding, Row, first_backup
@@ -42,6 +43,8 @@ class Report:
     rows: tuple[Row, ...]
     case: Case | None
     checked: datetime
+    others: Mapping[str, bytes] = field(default_factory=dict)
+    """What probes of others printed that were asked with the same command."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -155,12 +158,21 @@ def unreached(contract: HostContract, error: ProSecoursError, checked: datetime)
     return Report(contract, (Row("WinRM", "failed", finding),), None, checked)
 
 
-def inspect(session: Session, contract: HostContract, look: Wanted, timeout: float = 900.0) -> Report:
-    """Preflight of one host in one session. One command tells all of a host whose agent is in place; more are
-    needed before that (does the repository let us in? how fast is the link?), and when the perimeter is too
-    large (what is so large?). Raises SessionError, CannotQuote, Garbled.
+def inspect(
+    session: Session,
+    contract: HostContract,
+    look: Wanted,
+    timeout: float = 900.0,
+    others: Iterable[Probe] = (),
+) -> Report:
+    """Preflight of one host in one session, in which `others` are asked too.
+
+    One command tells all of a host whose agent is in place; more are needed before that (does the repository
+    let us in? how fast is the link?), and when the perimeter is too large (what is so large?). Raises
+    SessionError, CannotQuote, Garbled.
     """
-    case = Case(contract, look, gather(session, look, timeout))
+    facts, answers = gather(session, look, timeout, others)
+    case = Case(contract, look, facts)
     # Once the agent is there it is the one that signs in, and it does so before it takes any change.
     if look.repository.signs_in and not case.facts.deployed:
         case = replace(case, facts=add_login(session, look, case.facts))
@@ -171,7 +183,7 @@ def inspect(session: Session, contract: HostContract, look: Wanted, timeout: flo
     if not settled and case.facts.size and report.verdict != "blocked":
         case = replace(case, facts=add_rate(session, case.facts))
         report = judge(case, report.checked)
-    return report
+    return replace(report, others=answers)
 
 
 def write(report: Report, directory: str) -> Path:

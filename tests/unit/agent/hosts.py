@@ -133,7 +133,7 @@ def answers_of(facts: Facts) -> dict[str, str]:
     return {
         "exists": "1\r\n" if facts.exists else "",
         "vss": "    Start    REG_DWORD    0x3\r\n" if facts.shadow_copies else "",
-        "tar": "1\r\n" if facts.tar else "",
+        "has_tar": "1\r\n" if facts.tar else "",
         "free": "" if facts.running else "1 \r\n",
         "names": "\r\n".join(sorted(facts.names)),
         "leftovers": "".join(f"{name}\r\n" for name in facts.leftovers),

@@ -26,7 +26,7 @@ def test_facts_come_back_as_they_are() -> None:
 
 
 def test_a_bare_host_has_nothing() -> None:
-    assert observed({"tar": "1 \r\n"}) == agent_facts.Facts(tar=True)
+    assert observed({"has_tar": "1 \r\n"}) == agent_facts.Facts(tar=True)
 
 
 def test_the_question_fits_a_line_for_the_longest_folder() -> None:
