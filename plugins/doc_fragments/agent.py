@@ -53,6 +53,17 @@ options:
       sha256:
         description: SHA-256 that it must have; may be missing in check mode, when it is still to be fetched.
         type: str
+      url:
+        description: >-
+          Where servers fetch the same file themselves, as V(https://backup.example/restic.exe), so that it
+          need not go through the controller's line for each of them. Without it, or where that fails, the
+          controller delivers.
+        type: str
+        default: ""
+      ca:
+        description: Authority of that address' certificate in PEM, if it is not a public one.
+        type: str
+        default: ""
   folder:
     description: The agent's folder on the server. Only administrators should be able to create it.
     type: str

@@ -2,8 +2,7 @@
 
 They answer from a recording of the Wine host: 1,000 Wines on the same processors would measure Wine. A run
 is held against what costs nothing of ours: the same playbook whose two actions on the hosts do nothing, bare
-tasks that do nothing, and one process that asks the same questions by threads, without Ansible's forks
-(alone.py).
+tasks that do nothing, and alone.py, one process that asks the same questions by threads.
 """
 
 from __future__ import annotations

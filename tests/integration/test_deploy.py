@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -13,14 +14,19 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.prosecours.backup.plugins.plugin_utils import binaries
 from support.addresses import address
 from support.inventory import write
 from winrm.protocol import Protocol
+
+from windows_lab.certificates import Authority
 
 from .conftest import AGENT, CHECKOUT, Site, farm
 
@@ -49,6 +55,35 @@ def backed_up(site: Site) -> None:
 def changes(output: str) -> list[str]:
     """The headers of the resources in a diff: what was, or would be, changed."""
     return sorted(set(re.findall(r"^--- before: (.*)$", output, re.MULTILINE)))
+
+
+@contextlib.contextmanager
+def depot(site: Site, files: dict[str, bytes]) -> Iterator[tuple[str, list[str]]]:
+    """A static HTTPS place, certified by the lab's authority: its address, and what it is asked for."""
+    asked: list[str] = []
+
+    class Static(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            content = files.get(self.path)
+            self.send_response(404 if content is None else 200)
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+            self.wfile.write(content or b"")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    where = address()
+    context = Authority(site.state).server_context("depot", [where])[0]
+    server = ThreadingHTTPServer((where, 0), Static)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"https://{where}:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_check_predicts_what_a_run_does_and_a_second_run_does_nothing(bare: Site) -> None:
@@ -98,6 +133,38 @@ def test_idle_deploy_stays_within_its_figures(bare: Site) -> None:
     counters = bare.counters()
     assert counters["authenticated_requests"] <= 5, "one login: preflight has observed the agent, too"
     assert counters["body_bytes"] <= 20 * 1024
+
+
+def test_restic_is_fetched_by_the_server_itself(bare: Site) -> None:
+    """The technician's line carries some kilobytes; what arrives is proved by its SHA-256, as ever."""
+    wanted = binaries.artefact("restic", "windows/amd64")
+    content = binaries.obtain(wanted, binaries.default_cache(), print).path.read_bytes()
+    with depot(bare, {"/restic.exe": content}) as (url, asked):
+        pull = (
+            *("-e", f"prosecours_agent_restic_url={url}/restic.exe"),
+            *("-e", json.dumps({"prosecours_agent_restic_ca": (bare.state / "ca.pem").read_text("ascii")})),
+        )
+        bare.control.ask("reset", host=bare.host)
+        deployed(bare, *pull)
+    assert asked == ["/restic.exe"]
+    assert bare.counters()["stdin_bytes"] < 100_000 < len(content)
+    printed = bare.expect(f'certutil -hashfile "{AGENT}\\restic.exe" SHA256').replace(" ", "")
+    assert hashlib.sha256(content).hexdigest() in printed
+    assert bare.run(f'if exist "{AGENT}\\restic-ca.pem" (exit 1)')[0] == 0
+    backed_up(bare)
+
+
+def test_what_lies_at_the_address_and_is_not_restic_is_never_used(bare: Site) -> None:
+    with depot(bare, {"/restic.exe": b"MZ" + bytes(1000)}) as (url, asked):
+        authority = json.dumps({"prosecours_agent_restic_ca": (bare.state / "ca.pem").read_text("ascii")})
+        done = bare.play("deploy", "-e", f"prosecours_agent_restic_url={url}/restic.exe", "-e", authority)
+        assert done.code == 0, done.output
+        assert asked == ["/restic.exe"]
+        assert "its SHA-256 differs; restic.exe is delivered from here" in done.output
+        # A certificate of nobody whom the server trusts: nothing is asked for.
+        unknown = bare.play("deploy", "-e", f"prosecours_agent_restic_url={url}/restic.exe")
+        assert (unknown.code, unknown.recap["changed"], len(asked)) == (0, 0, 1)
+    backed_up(bare)
 
 
 def test_backup_runs_at_night(bare: Site) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import PureWindowsPath
 from string import Template
@@ -65,11 +65,14 @@ class UnusableError(ProSecoursError):
 @dataclass(frozen=True)
 class Binary:
     """restic.exe on the controller: where, which version, which SHA-256 (lower-case hex, "" when
-    it is still to be fetched)."""
+    it is still to be fetched). `url`: where servers fetch it themselves, if anywhere; `ca`: the authority of
+    that address, PEM, "" for those of Windows."""
 
     path: str
     version: str
     sha256: str
+    url: str = ""
+    ca: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,13 @@ def check_request(request: Request) -> None:
     if not encryption or encryption != encryption.strip() or not encryption.isprintable():
         raise UnusableError(
             "prosecours_encryption_password must be one line without spaces around it", "Choose another"
+        )
+    url = request.binary.url
+    if url and not re.fullmatch(r"https://[A-Za-z0-9.:\[\]-]+/[!#$&-~]+", url):
+        raise UnusableError(
+            f"prosecours_agent_restic_url is {url!r}, which is no https://host/path in ASCII without login,"
+            " space, % and quotation marks",
+            "Correct it, or leave it empty: restic.exe is then delivered from the controller",
         )
     if not request.contract.perimeter:
         raise UnusableError(

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import apply as agent_apply
 from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import deploy as agent
 from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import desired as agent_desired
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.desired import UnusableError
 from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.facts import Facts, observe
 from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.plan import plan
 from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.refusals import AgentError
@@ -56,7 +57,8 @@ class Deployment:
         good = in_order(self.wanted).hashes
         staged = {name: ARRIVED.format(value) for name, value in good.items()}
         staged["version"] = '{"message_type":"version","version":"0.19.1"}\n'
-        self.host = Host(*rules, (r"certutil.*staging", sections(staged)), HELD, OPENS)
+        shows = sections(staged)
+        self.host = Host(*rules, (r"certutil.*staging", shows), ("version --json", shows), HELD, OPENS)
 
     def apply(self) -> None:
         agent_apply.apply(self.host, self.request, self.wanted, self.facts, plan(self.wanted, self.facts))
@@ -270,10 +272,78 @@ def test_server_2016_has_no_tar_and_gets_put_file(tmp_path: Path) -> None:
 )
 def test_a_binary_that_is_not_what_it_should_be_is_refused(tmp_path: Path, version: str, says: str) -> None:
     strange = Deployment(tmp_path, Facts(tar=True))
-    good = {name: ARRIVED.format(value) for name, value in in_order(strange.wanted).hashes.items()}
-    strange.host.rules.insert(0, ("certutil", sections({**good, "version": version})))
+    strange.host.rules.insert(0, ("version --json", sections({"version": version})))
     with pytest.raises(AgentError, match=says):
         strange.apply()
+
+
+URL = "https://depot.example/restic.exe"
+
+
+def fetching(folder: Path, *rules: Any, ca: str = "") -> Deployment:
+    """A new server that is told where restic.exe lies."""
+    one = Deployment(folder, Facts(tar=True), *rules)
+    one.wanted = replace(one.wanted, binary=replace(one.wanted.binary, url=URL, ca=ca))
+    return one
+
+
+def archived(data: bytes) -> set[str]:
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+        return set(archive.getnames())
+
+
+def test_a_server_fetches_restic_itself_and_the_rest_is_brought(tmp_path: Path) -> None:
+    one = fetching(tmp_path, ca="PEM")
+    one.apply()
+    [data] = one.host.inputs
+    assert "restic.exe" not in archived(data)
+    assert {"password.txt", "restic-ca.pem"} <= archived(data)
+    [line] = one.host.commands("curl.exe")
+    assert line.endswith(f"--ssl-no-revoke --cacert restic-ca.pem -o restic.exe {URL}")
+    assert "--insecure" not in line
+    assert one.order("curl.exe", "certutil.*restic.exe", "version --json", "swap.cmd") == sorted(
+        one.order("curl.exe", "certutil.*restic.exe", "version --json", "swap.cmd")
+    )
+
+
+def test_windows_own_authorities_are_asked_about_revocation(tmp_path: Path) -> None:
+    one = fetching(tmp_path)
+    one.apply()
+    [line] = one.host.commands("curl.exe")
+    assert line.endswith(f" -o restic.exe {URL}")
+    assert not {"--cacert", "--ssl-no-revoke"} & set(line.split())
+
+
+def test_what_cannot_be_fetched_is_brought(tmp_path: Path) -> None:
+    said: list[str] = []
+    one = fetching(tmp_path, ("curl.exe", failed(22, "curl: (22) The requested URL returned error: 404")))
+    agent_apply.apply(one.host, one.request, one.wanted, one.facts, plan(one.wanted, one.facts), said.append)
+    rest, binary = map(archived, one.host.inputs)
+    assert (binary, "restic.exe" in rest) == ({"restic.exe"}, False)
+    assert said[-1] == (
+        "moulin-srv1: it could not (code 22: curl: (22) The requested URL returned error: 404); "
+        "restic.exe is delivered from here"
+    )
+
+
+def test_a_file_that_is_not_restic_is_never_run(tmp_path: Path) -> None:
+    one = fetching(
+        tmp_path, (r"certutil.*staging.*restic\.exe", sections({"restic.exe": "00" * 32 + "\r\n"}))
+    )
+    with pytest.raises(AgentError, match="arrive altered"):  # by tar and PowerShell too: the rule never ends
+        one.apply()
+    assert len(one.host.inputs) == 2, "the rest, and restic.exe from here"
+    assert one.host.commands("version --json") == one.host.commands("swap.cmd") == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://depot.example/restic.exe", "https://u:p@depot.example/r", "https://x/%20", 'https://x/"&del'],
+)
+def test_an_address_that_is_none_is_refused_before_the_host_is_asked(url: str) -> None:
+    asked = request()
+    with pytest.raises(UnusableError, match="prosecours_agent_restic_url"):
+        agent_desired.check_request(replace(asked, binary=replace(asked.binary, url=url)))
 
 
 def test_a_binary_damaged_on_the_controller_is_never_sent(tmp_path: Path) -> None:
