@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader, init_plugin_loader
@@ -18,6 +18,7 @@ sys.path.insert(0, str(COLLECTIONS))
 init_plugin_loader([str(COLLECTIONS)])
 from ansible_collections.prosecours.backup.plugins.plugin_utils import binaries  # noqa: E402
 from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import deploy, facts  # noqa: E402
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.desired import Request  # noqa: E402
 from ansible_collections.prosecours.backup.plugins.plugin_utils.ansible_adapter import (  # noqa: E402
     inventory_with,
     plain,
@@ -25,8 +26,8 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.ansible_adapter 
     servers_of,
 )
 from ansible_collections.prosecours.backup.plugins.plugin_utils.contract import contracts  # noqa: E402
-from ansible_collections.prosecours.backup.plugins.plugin_utils.contract.model import HostContract  # noqa: E402
 from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight import run as preflight  # noqa: E402
+from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight.facts import Wanted  # noqa: E402
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.winrm import WinRMSession  # noqa: E402
 
 THREADS = 20
@@ -46,52 +47,43 @@ def main() -> int:
         raise SystemExit(str(given.errors[0]))
     restic = binaries.obtain(binaries.artefact("restic", "windows/amd64"), binaries.default_cache(), print)
     binary = {"path": str(restic.path), "version": restic.version, "sha256": restic.sha256}
-    wanted = [_wanted(host, plain_contract, variables[host]) for host, plain_contract in given.hosts.items()]
-
-    def settled(one: tuple[HostContract, dict[str, Any], dict[str, Any]]) -> bool:
-        contract, repository, connection = one
-        return _settled(contract, {**repository, "ca": authority}, connection, binary)
-
+    servers = [
+        _server(contract, variables[host], authority, binary) for host, contract in given.hosts.items()
+    ]
     with ThreadPoolExecutor(THREADS) as pool:
-        good = sum(pool.map(settled, wanted))
-    if good != len(wanted):
-        raise SystemExit(f"{good} of {len(wanted)} servers are as they should be")
+        good = sum(pool.map(_settled, servers))
+    if good != len(servers):
+        raise SystemExit(f"{good} of {len(servers)} servers are as they should be")
     return 0
 
 
-def _wanted(
-    host: str, contract: dict[str, Any], variables: Any
-) -> tuple[HostContract, dict[str, Any], dict[str, Any]]:
-    """What one server takes: its contract, its repository, the options of its connection."""
-    repository = {
-        "url": contract["repository"],
-        "username": host,
-        "password": plain(variables["prosecours_repository_password"]),
-        "encryption_password": plain(variables["prosecours_encryption_password"]),
-    }
-    options = {name: plain(variables[name]) for name in variables if name.startswith("ansible_winrm")}
-    options |= {
-        name: plain(variables[name])
-        for name in ("ansible_host", "ansible_port", "ansible_user", "ansible_password")
-    }
-    return HostContract.from_plain(contract), repository, options
+class Server(NamedTuple):
+    """What one server takes: where to ask, and what it is held against."""
+
+    connection: Any
+    look: Wanted
+    request: Request
 
 
-def _settled(
-    contract: HostContract, repository: dict[str, Any], options: dict[str, Any], binary: dict[str, Any]
-) -> bool:
+def _server(contract: dict[str, Any], variables: Any, authority: str, binary: dict[str, str]) -> Server:
+    # Ansible's loader of plugins is for one thread.
     connection = connection_loader.get("ansible.builtin.winrm", PlayContext())
-    connection.set_options(var_options=options)
-    lent = {name: repository[name] for name in ("url", "username", "password", "ca")}
-    look = preflight.wanted(contract, lent, AGENT)
-    report = preflight.inspect(
-        WinRMSession(connection, contract.host), contract, look, 900, facts.probes(AGENT)
-    )
-    connection.close()
+    options = {name: plain(variables[name]) for name in variables if name.startswith("ansible_")}
+    extras = {name: value for name, value in options.items() if name.startswith("ansible_winrm_")}
+    connection.set_options(var_options={**options, "_extras": extras})
+    access = {
+        "url": contract["repository"],
+        "username": contract["host"],
+        "password": plain(variables["prosecours_repository_password"]),
+        "ca": authority,
+    }
     request = deploy.request_from(
         {
-            "contract": contract.plain(),
-            "repository": repository,
+            "contract": contract,
+            "repository": {
+                **access,
+                "encryption_password": plain(variables["prosecours_encryption_password"]),
+            },
             "restic": binary,
             "folder": AGENT,
             "attempts": 3,
@@ -101,7 +93,16 @@ def _settled(
             "log_kib": 1024,
         }
     )
-    return report.verdict != "blocked" and deploy.settled(request, facts.parse(report.others)) is not None
+    return Server(connection, preflight.wanted(request.contract, access, AGENT), request)
+
+
+def _settled(server: Server) -> bool:
+    contract = server.request.contract
+    session = WinRMSession(server.connection, contract.host)
+    report = preflight.inspect(session, contract, server.look, 900, facts.probes(AGENT))
+    server.connection.close()
+    found = facts.parse(report.others)
+    return report.verdict != "blocked" and deploy.settled(server.request, found) is not None
 
 
 if __name__ == "__main__":
