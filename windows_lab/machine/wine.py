@@ -9,6 +9,8 @@ Settings (inventory variables of the host; all have defaults):
     lab_shadow_copies  ok (default): the service VSS is there and copies succeed; broken: they fail;
                   denied: for want of a right; busy: the first one fails, as another program makes its own;
                   off: the service is disabled
+    lab_vss_writers  names of VSS writers to the number of their state, by default all of Windows' own are
+                  stable (1); or hangs: vssadmin does not end
     lab_network_drives  letters to shares: what a user of the host has mapped; no session sees them
     lab_defender  Microsoft Defender's registry: absent (default), on, or a folder that it excludes
     lab_elevated  whether the login is a full administrator (default true)
@@ -50,6 +52,7 @@ _SHELL = r"C:\Windows\system32\cmd.exe"
 
 
 SHADOW_COPIES = ("ok", "broken", "denied", "busy", "off")
+VSS_STATES = range(16)  # VSS_WRITER_STATE of vss.h
 
 
 class Edition(NamedTuple):
@@ -75,7 +78,7 @@ EDITIONS = {
 ABSENT_IN_WINE = (
     "bitsadmin", "cipher", "compact", "diskpart", "dism", "driverquery", "gpupdate", "logman",
     "netsh", "nltest", "openfiles", "quser", "setx", "shutdown", "sort", "takeown", "tasklist",
-    "vssadmin", "w32tm", "waitfor", "wbadmin", "wevtutil",
+    "w32tm", "waitfor", "wbadmin", "wevtutil",
 )  # fmt: skip
 SINCE_1803 = ("tar.exe", "curl.exe")  # in Windows from build 17063 on
 
@@ -102,6 +105,11 @@ class WineMachine:
             raise LabError(
                 f"{name}: lab_shadow_copies is {self.shadow_copies}. Use one of {', '.join(SHADOW_COPIES)}."
             )
+        writers = settings.get("lab_vss_writers") or {}
+        self.vss_hangs = writers == "hangs"
+        self.vss_writers: dict[str, int] = {} if self.vss_hangs else dict(writers)
+        if unknown := set(self.vss_writers.values()) - set(VSS_STATES):
+            raise LabError(f"{name}: lab_vss_writers has {unknown}. Use states of 0 to {VSS_STATES[-1]}.")
         self.prefix = self.state / "wine"
         folders = {"C": self.prefix / "drive_c"}
         folders.update({letter: self.state / "drives" / letter for letter in _letters(settings)})

@@ -18,6 +18,7 @@ from windows_lab.programs import (
     robocopy,
     schtasks,
     tar,
+    vssadmin,
     whoami,
 )
 
@@ -34,6 +35,7 @@ PROGRAMS: Mapping[str, Program] = {
     **robocopy.PROGRAMS,
     **schtasks.PROGRAMS,
     **tar.PROGRAMS,
+    **vssadmin.PROGRAMS,
     **whoami.PROGRAMS,
 }
 """Name in lower case, without .exe -> function."""

@@ -213,6 +213,7 @@ def test_a_host_of_an_older_lab_is_brought_up_to_date(tmp_path: Path) -> None:
     [
         ({"lab_windows": "95"}, "lab_windows"),
         ({"lab_shadow_copies": "maybe"}, "lab_shadow_copies"),
+        ({"lab_vss_writers": {"System Writer": 16}}, "lab_vss_writers"),
         ({"lab_drives": ["D"], "lab_files": {"E:\\x": 1}}, "lies on no drive"),
         ({"lab_files": {"D:\\x": {"a:b": 1}}}, "no file of the name"),
         ({"lab_fixture": "/nowhere/at/all"}, "lab_fixture"),

@@ -12,6 +12,7 @@ import re
 import shutil
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -367,6 +368,46 @@ def test_fsutil_tells_which_volume_is_in_a_drive(host: WindowsServer) -> None:
     assert (told.code, run(host, "fsutil fsinfo volumeinfo d:\\").text) == (0, told.text)
     assert run(host, "fsutil fsinfo volumeinfo D:").code == 1
     assert run(host, "fsutil fsinfo volumeinfo Q:\\").code == 1
+
+
+def test_vssadmin_lists_writers_with_their_states(host: WindowsServer) -> None:
+    told = run(host, "vssadmin LIST writers")
+    blocks = told.text.split("\r\n\r\n")[1:-1]
+    assert told.code == 0
+    assert len(blocks) == 9
+    for block in blocks:
+        _name, kind, instance, state, error = block.split("\r\n")
+        assert all(re.search(r": \{[0-9a-f-]{36}\}$", one) for one in (kind, instance))
+        assert state == "   État : [1] Stable"
+        assert error == "   Dernière erreur : Aucune erreur"
+    host.vss_writers = {"System Writer": 9, "SqlServerWriter": 5}
+    try:
+        text = run(host, "vssadmin list writers").text
+    finally:
+        host.vss_writers = {}
+    assert text.count("[1] Stable") == 8
+    assert "[9] Échec\r\n   Dernière erreur : Délai dépassé\r\n" in text
+    assert "[5] En attente de la conclusion\r\n" in text
+    host.shadow_copies = "off"
+    try:
+        assert run(host, "vssadmin list writers").code == 2
+    finally:
+        host.shadow_copies = "ok"
+
+
+def test_a_vssadmin_that_hangs_ends_with_its_shell(host: WindowsServer) -> None:
+    host.vss_hangs = True
+    try:
+        process = host.start("vssadmin list writers", None, {})
+        assert process.receive(2.0)[1] is None
+        while process.receive(0.5)[0]:
+            pass
+        process.terminate()
+        deadline = time.monotonic() + 20
+        while process.receive(1.0)[1] is None:
+            assert time.monotonic() < deadline
+    finally:
+        host.vss_hangs = False
 
 
 def test_timeout_and_where(host: WindowsServer) -> None:
