@@ -90,6 +90,7 @@ SERVERS: dict[str, dict[str, Any]] = {
             OTHERS: dict.fromkeys(("find.exe", "tar.exe", "whoami.exe", "curl.exe"), "x"),
         },
     ),
+    "redacteur": server(lab_vss_writers={"System Writer": 9, "Base\x1b[2J d'été": 15, "WMI Writer": 5}),
     "sans-temp": server(lab_environment={"TEMP": r"C:\n'existe\pas"}),
 }
 
@@ -174,6 +175,7 @@ def test_each_server_gets_its_own_verdict_and_the_others_go_on(good: Place) -> N
         "srv-2016": "ready",
         "filtre": "blocked",
         "bizarre": "ready",
+        "redacteur": "ready",
         "sans-temp": "blocked",
     }, played.output
     assert good.findings("bizarre") == good.findings("bon")
@@ -188,6 +190,28 @@ def test_each_server_gets_its_own_verdict_and_the_others_go_on(good: Place) -> N
         "Windows Server 2012 R2 Standard, build 9600 (Server), is not Windows Server 2016 to 2025"
         in played.output
     )
+
+
+def test_vss_writers_that_failed_are_a_note_before_the_agent_is_there_and_no_more(good: Place) -> None:
+    """By the numbers of their states: the words are French."""
+    played = good.play("-l", "bon,redacteur")
+    assert played.code == 0, played.output
+    assert "vss_writers" not in good.findings("bon")
+    assert good.findings("redacteur")["vss_writers"] == "informs"
+    said = next(one for one in good.report("redacteur")["findings"] if one["id"] == "vss_writers")
+    assert said["sentence"] == (
+        "VSS writers of this server failed last time: System Writer [9], freeze;"
+        " Base<U+001B>[2J d'été [15], backup shutdown"
+    )
+    assert "restart the service of each" in said["remedy"]
+    folder = good.state / "hosts" / "redacteur" / "wine" / "drive_c" / "Program Files" / "ProSecours"
+    folder.mkdir()
+    try:
+        (folder / "repository.id").write_text("1")
+        good.play("-l", "redacteur")
+        assert "vss_writers" not in good.findings("redacteur")
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_sizes_are_those_of_the_files(good: Place) -> None:

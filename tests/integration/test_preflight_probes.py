@@ -12,6 +12,7 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight.facts 
     Entry,
     Repository,
     Wanted,
+    add_writers,
     gather,
 )
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session import Output
@@ -48,6 +49,7 @@ def test_network_drives_and_defender(tmp_path: Path, defender: str, defended: bo
         "lab_network_drives": {"I": "\\\\nas\\isa data"},
         "lab_defender": defender,
         "lab_shell_memory": 512,
+        "lab_vss_writers": {"Base d'été": 7},
     }
     machine = WindowsServer("srv", tmp_path, settings, {"Administrateur": "x"})
     machine.prepare()
@@ -57,10 +59,12 @@ def test_network_drives_and_defender(tmp_path: Path, defender: str, defended: bo
             os.setxattr(machine.drives.find(f"D:\\bureau\\sous\\{name}"), DOS_ATTRIBUTES, attributes)
         perimeter = (Entry("office", "I:\\isagri", "directory"), Entry("office", "D:\\bureau", "directory"))
         wanted = Wanted(perimeter, FOLDER, Repository("local:x"))
-        facts, _unused = gather(Direct(machine), wanted)  # type: ignore[arg-type]
+        session = Direct(machine)
+        facts = add_writers(session, gather(session, wanted)[0])  # type: ignore[arg-type]
         # A console of another code page prints other bytes for the same facts.
         codepage = 437 if defended else 850
-        again, _unused = gather(Direct(machine, codepage), wanted)  # type: ignore[arg-type]
+        session = Direct(machine, codepage)
+        again = add_writers(session, gather(session, wanted)[0])  # type: ignore[arg-type]
         assert replace(again, free=facts.free) == facts
     finally:
         machine.close()
@@ -68,4 +72,6 @@ def test_network_drives_and_defender(tmp_path: Path, defender: str, defended: bo
     assert facts.entries[0].missing
     assert facts.defended is defended
     assert facts.shell_memory == 512
+    assert [one for one in facts.writers if one.state != 1] == [("Base d'été", 7)]
+    assert ("System Writer", 1) in facts.writers
     assert [entry.apart for entry in facts.entries] == [0, 2], "encrypted by EFS; a placeholder of OneDrive"

@@ -216,7 +216,7 @@ TABLE = (
         timeout=600,
     ),
     Line("restic/above", _ABOVE, "restic-above", SYSTEM, timeout=600),
-    Line("vss/writers", "vssadmin list writers", "vss", SYSTEM),
+    Line("vss/writers", preflight.WRITERS, "vss", LOGIN),
     Line("vss/storage", "vssadmin list shadowstorage", "vss", SYSTEM),
     Line("task/create", f'schtasks /create /tn {TASK} /xml "{_at("task.xml")}" /f', "task-xml", LOGIN, START),
     Line("task/xml", f"schtasks /query /tn {TASK} /xml", "task-xml", LOGIN, START),

@@ -46,6 +46,23 @@ ADMINISTRATORS = "S-1-5-32-544"
 HIGH_INTEGRITY = frozenset({"S-1-16-12288", "S-1-16-16384"})
 """High, and System: what an elevated login has. 544 alone may be a login filtered by User Account Control."""
 
+WRITER_FAILURES: Mapping[int, str] = {
+    6: "identify",
+    7: "prepare backup",
+    8: "prepare snapshot",
+    9: "freeze",
+    10: "thaw",
+    11: "post snapshot",
+    12: "backup complete",
+    13: "pre-restore",
+    14: "post-restore",
+    15: "backup shutdown",
+}
+"""State of a VSS writer -> the step at which it failed (VSS_WRITER_STATE of vss.h, VSS_WS_FAILED_AT_...;
+Microsoft Learn). 1 is stable, 2 to 5 wait for a step, as while another program makes its shadow copy."""
+WRITERS_NAMED = 5
+"""As many as one wants to read; who has more that failed restarts the server."""
+
 CURL_FAILURES: Mapping[int, tuple[str, str]] = {
     5: ("the name of the proxy cannot be resolved", "correct the proxy that the server is told to use"),
     6: (
@@ -356,6 +373,24 @@ def _memory(case: Case) -> Iterator[Row]:
         yield Row("WinRM memory", f"{memory} MB", Finding("shell_memory", "C2", INFORMS, sentence, remedy))
 
 
+def _writers(case: Case) -> Iterator[Row]:
+    writers = case.facts.writers
+    failed = [one for one in writers if one.state in WRITER_FAILURES]
+    if failed:
+        named = [f"{one.name} [{one.state}], {WRITER_FAILURES[one.state]}" for one in failed[:WRITERS_NAMED]]
+        rest = len(failed) - len(named)
+        more = f"; and {rest} more" if rest else ""
+        sentence = f"VSS writers of this server failed last time: {'; '.join(named)}{more}"
+        remedy = (
+            "restart the service of each, or the server, before the first backup; it may be another program's"
+            " shadow copy that failed, and of ours each night says `degraded` when it does"
+        )
+        finding = Finding("vss_writers", "C2", INFORMS, sentence, remedy)
+        yield Row("VSS writers", f"{len(failed)} of {len(writers)} failed", finding)
+    elif not case.facts.deployed:
+        yield Row("VSS writers", f"{len(writers)}, none failed" if writers else "not known")
+
+
 def _volume(case: Case) -> Iterator[Row]:
     size, subscribed = case.facts.size, case.subscribed
     share = size / subscribed
@@ -526,6 +561,7 @@ CHECKS: tuple[Callable[[Case], Iterable[Row]], ...] = (
     _delivery,
     _antivirus,
     _memory,
+    _writers,
     _clock,
     _disk,
     _perimeter,

@@ -18,12 +18,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from ...module_utils.maintenance.printable import printable
 from ..contract.model import Entry
 from ..windows import disk, link, robocopy
 from ..windows import paths as windows_paths
 from ..windows.command_line import argument, path
 from ..windows.probe import Probe, ask, decode
-from ..windows.session import Session
+from ..windows.session import Session, TimedOut
 
 LARGEST = 5
 """Subdirectories named when the perimeter is over the subscribed volume: enough to see what to take out."""
@@ -108,6 +109,13 @@ class Way(NamedTuple):
     signed_in: bool = False
 
 
+class Writer(NamedTuple):
+    """One of the programs that Windows has write before a shadow copy. `state`: VSS_WRITER_STATE."""
+
+    name: str
+    state: int
+
+
 @dataclass(frozen=True)
 class EntryFacts:
     """One perimeter entry on the host: its tree, or the Windows error code (None: robocopy gave none)."""
@@ -150,6 +158,8 @@ class Facts:
     """Microsoft Defender runs here, and nothing excludes the agent's folder."""
     shell_memory: int | None = None
     """Megabytes that a command over WinRM may take; 0: as many as there are."""
+    writers: tuple[Writer, ...] = ()
+    """Of VSS; none where they were not asked for, or did not answer."""
 
     @property
     def size(self) -> int:
@@ -200,6 +210,26 @@ def shell_memory(output: bytes) -> int | None:
     """MaxMemoryPerShellMB of `winrm get winrm/config/winrs`, whose names are those of a schema."""
     found = re.search(rb"(?m)^[ \t]*MaxMemoryPerShellMB[ \t]*=[ \t]*(\d+)", output)
     return int(found[1]) if found else None
+
+
+_GUID = r"\{[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}"
+_WRITER = re.compile(rf"(?m)^(.*)\n.*({_GUID})\n.*{_GUID}\n.*\[(\d{{1,2}})\]")
+_QUOTES = "?'\"«»‘’“” \t\xa0\u202f"
+_MOST, _LONGEST = 64 * 1024, 40
+"""Bytes of an answer that are read (thirty writers take 8 KB), and characters of a name that are told."""
+
+
+def writers(output: bytes) -> tuple[Writer, ...]:
+    """VSS writers from `vssadmin list writers`: a name, two GUIDs (class and instance), a state as [N], each
+    on a line of its own; all else is words.
+
+    What names a writer is the server's, so it is cut and made fit to be read; the quotes are the language's.
+    """
+    lines = "\n".join(line.rstrip() for line in decode(output[:_MOST]).splitlines() if line.strip())
+    return tuple(
+        Writer(printable(name.partition(":")[2].strip(_QUOTES)[:_LONGEST]) or kind, int(state))
+        for name, kind, state in _WRITER.findall(lines)
+    )
 
 
 def tar(output: bytes) -> str | None:
@@ -266,6 +296,9 @@ _EXCLUSIONS = (
     r"HKLM\SOFTWARE\Microsoft\Windows Defender\Exclusions\Paths",
     r"HKLM\SOFTWARE\Policies\Microsoft\Windows Defender\Exclusions\Paths",
 )
+WRITERS = "vssadmin list writers"
+WRITERS_TIMEOUT = 60.0
+"""Seconds. A server at rest answers in a few; what hangs is known to do so for ever."""
 _CURL_VERSION = Probe("curl", "curl.exe --version")
 
 CURL = "curl.exe -q -sS -I --stderr - --ssl-no-revoke --connect-timeout 10 --max-time 30"
@@ -391,6 +424,19 @@ def add_login(session: Session, wanted: Wanted, facts: Facts) -> Facts:
     authority = f" --cacert {argument(wanted.authority)}" if found.trust == "contract" else ""
     output = session.run(f"{CURL}{authority} -K -", (curl_configuration(wanted.repository),))
     return replace(facts, way=way(output.stdout, found.trust, signed_in=True))
+
+
+def add_writers(session: Session, facts: Facts) -> Facts:
+    """`facts` with the VSS writers, as far as they answer.
+
+    A command of its own: a writer that hangs holds up all that vssadmin would print, and nothing else is to
+    wait for it.
+    """
+    try:
+        output = session.run(WRITERS, timeout=WRITERS_TIMEOUT)
+    except TimedOut:
+        return facts
+    return replace(facts, writers=writers(output.stdout))
 
 
 def add_largest(session: Session, wanted: Wanted, facts: Facts, timeout: float = 900.0) -> Facts:

@@ -22,7 +22,7 @@ from ..windows.probe import Probe
 from ..windows.session import Session, SessionError
 from ..wording import as_sentence
 from .checks import BLOCKS, CHECKS, INFORMS, WARNS, Case, Finding, Row, first_backup
-from .facts import Repository, Wanted, add_largest, add_login, add_rate, gather
+from .facts import Repository, Wanted, add_largest, add_login, add_rate, add_writers, gather
 
 
 def wanted(contract: HostContract, repository: Mapping[str, str | None], folder: str) -> Wanted:
@@ -168,14 +168,17 @@ def inspect(
     """Preflight of one host in one session, in which `others` are asked too.
 
     One command tells all of a host whose agent is in place; more are needed before that (does the repository
-    let us in? how fast is the link?), and when the perimeter is too large (what is so large?). Raises
-    SessionError, CannotQuote, Garbled.
+    let us in? do the VSS writers stand? how fast is the link?), and when the perimeter is too large (what is
+    so large?). Raises SessionError, CannotQuote, Garbled.
     """
     facts, answers = gather(session, look, timeout, others)
     case = Case(contract, look, facts)
     # Once the agent is there it is the one that signs in, and it does so before it takes any change.
     if look.repository.signs_in and not case.facts.deployed:
         case = replace(case, facts=add_login(session, look, case.facts))
+    # Once the agent is there each of its nights tells whether shadow copies can be made.
+    if not case.facts.deployed:
+        case = replace(case, facts=add_writers(session, case.facts))
     if case.facts.size > case.subscribed:
         case = replace(case, facts=add_largest(session, look, case.facts, timeout))
     report = judge(case, datetime.now(UTC))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight import facts
 from support.console import ENCODINGS, narrowed
@@ -115,6 +117,64 @@ def test_the_memory_of_a_shell() -> None:
     answer = b'Winrs\r\n    MaxProcessesPerShell = 25\r\n    MaxMemoryPerShellMB = 150 [Source="GPO"]\r\n'
     assert facts.shell_memory(answer) == 150
     assert facts.shell_memory(b"Erreur WSManFault") is None
+
+
+LISTED = (
+    "vssadmin 1.1 - Outil ligne de commande d'administration du service de cliché instantané de volume\r\n"
+    "(C) Copyright 2001-2013 Microsoft Corp.\r\n\r\n"
+    "Nom du rédacteur : « System Writer »\r\n"
+    "   ID du rédacteur : {e8132975-6f93-4464-a53e-1050253ae220}\r\n"
+    "   ID d’instance du rédacteur : {b1c47cec-0e12-4ac6-b84b-9c1d8292a9f3}\r\n"
+    "   État\xa0: [9] Échec\r\n"
+    "   Dernière erreur\xa0: Délai dépassé\r\n\r\n"
+    "Nom du rédacteur : « Base de l’été: 2 [7] »\r\n"
+    "   ID du rédacteur : {542DA469-D3E1-473C-9F4F-7847F01FC64F}\r\n"
+    "   ID d’instance du rédacteur : {6162e336-7448-4371-93a7-29581512b103}\r\n"
+    "   État\xa0: [1] Stable\r\n"
+    "   Dernière erreur\xa0: Aucune erreur\r\n\r\n"
+)
+PUBLISHED = (
+    b"Writer name: 'Microsoft Hyper-V VSS Writer'\r\n"
+    b"   Writer Id: {66841cd4-6ded-4f4b-8f17-fd23f8ddc3de}\r\n"
+    b"   Writer Instance Id: {6162e336-7448-4371-93a7-29581512b103}\r\n"
+    b"   State: [8] Failed\r\n"
+    b"   Last error: Inconsistent shadow copy\r\n\r\n"
+)
+"""As a user of an English server showed it: gilkirkpatrick.com, on error 0x800423f0."""
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("end", ["\r\n", "\r\r\n", "\n"])
+def test_writers_by_the_numbers_of_their_states(encoding: str, end: str) -> None:
+    system, other = facts.writers(narrowed(LISTED.replace("\r\n", end), encoding))
+    assert system == ("System Writer", 9)
+    assert (other.name, other.state) == (narrowed("Base de l’été: 2 [7]", encoding).decode(encoding), 1)
+    assert facts.writers(PUBLISHED) == (("Microsoft Hyper-V VSS Writer", 8),)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"Erreur : le service ne peut pas \x88tre d\x82marr\x82 [9].\r\n", bytes(range(256)) * 40]
+)
+def test_what_is_no_list_of_writers_is_none(answer: bytes) -> None:
+    assert facts.writers(answer) == ()
+
+
+def test_what_a_server_calls_its_writers_is_cut_and_fit_to_be_read() -> None:
+    hostile = LISTED.replace("System Writer", "\x1b[2J\u202e" + "a" * 5000)
+    (name, state), _ = facts.writers(hostile.encode())
+    assert (name, state) == ("<U+001B>[2J<U+202E>" + "a" * 35, 9)
+    nameless = LISTED.replace("« System Writer »", "")
+    assert facts.writers(nameless.encode())[0].name == "{e8132975-6f93-4464-a53e-1050253ae220}"
+    for flood in (
+        LISTED * 100_000,
+        "{" * 10**6,
+        "[9]\n" * 10**6,
+        LISTED.split("État")[0] * 10**4,
+        "\n" * 10**6,
+    ):
+        began = time.process_time()
+        assert len(facts.writers(flood.encode())) <= 300
+        assert time.process_time() - began < 1
 
 
 START = "    Start    REG_DWORD    0x{}\r\n"

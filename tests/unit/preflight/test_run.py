@@ -22,6 +22,7 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight.facts 
     Facts,
     Way,
     Windows,
+    Writer,
 )
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.link import Rate
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.robocopy import Tree
@@ -32,6 +33,7 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session 
 )
 from jsonschema import Draft202012Validator
 from unit.contract.contracts import OF_HOST
+from unit.preflight.test_facts import LISTED
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "preflight.schema.json"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -150,6 +152,9 @@ FAULTS: list[tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = [
     ({"shell_memory": 1023}, {}, {"shell_memory": "informs"}),
     ({"shell_memory": 1024}, {}, {}),
     ({"shell_memory": 0}, {}, {}),
+    ({"writers": (Writer("WMI Writer", 1), Writer("System Writer", 6))}, {}, {"vss_writers": "informs"}),
+    ({"writers": (Writer("System Writer", 15),) * 40}, {}, {"vss_writers": "informs"}),
+    ({"writers": tuple(Writer("System Writer", state) for state in (0, 1, 2, 3, 4, 5, 16, 99))}, {}, {}),
     ({"way": Way(0, 401, "unable")}, {}, {"repository_unproved": "informs"}),
     ({"way": Way(7, None, "unable")}, {}, {"repository_way": "blocks"}),
     ({"way": Way(0, 401, "contract", signed_in=True)}, {}, {"repository_answer": "blocks"}),
@@ -236,11 +241,16 @@ class Host:
             return Output(0, b"HTTP/1.1 200 OK\r\n\r\n", b"")
         if line.startswith("type "):
             return Output(0, bytes(1_500_000), b"")
+        if line == preflight_facts.WRITERS:
+            return self.writers(timeout)
         names = [piece.partition("&")[0] for piece in line.split(":")[1:]]
         nonce = line.partition("##")[2].partition(":")[0]
         asked = [name for name in names if name in self.sections]
         body = b"".join(f"##{nonce}:{name}\r\n".encode() + self.sections[name] + b"\r\n" for name in asked)
         return Output(0, body + f"##{nonce}:\r\n".encode(), b"")
+
+    def writers(self, timeout: float) -> Output:
+        return Output(0, LISTED.encode(), b"")
 
     def put_file(self, source: str, target: str) -> None:
         raise AssertionError("preflight delivers nothing")
@@ -293,7 +303,7 @@ def test_before_the_deploy_the_password_is_tried_on_standard_input() -> None:
     host = good_host()
     host.sections["deployed"] = b""
     report = inspect(host)
-    assert report.findings == ()
+    assert [finding.id for finding in report.findings] == ["vss_writers"]
     assert host.lines[1].endswith("-K -")
     assert REPOSITORY["password"] not in "".join(host.lines)
     assert 'user = "moulin:p\\"\\\\w"' in host.stdin[1].decode()
@@ -318,9 +328,34 @@ def test_the_rate_is_measured_only_before_the_deploy() -> None:
     host = good_host()
     host.sections |= {"status": b"", "deployed": b""}
     report = inspect(host, uplink_mbit=None)
-    assert [line.split()[0] for line in host.lines[1:]] == ["curl.exe", "type"]
+    assert [line.split()[0] for line in host.lines[1:]] == ["curl.exe", "vssadmin", "type"]
     assert report.case is not None
     assert report.case.facts.rate is not None
+
+
+def test_writers_that_failed_are_named_once_before_the_deploy() -> None:
+    host = good_host()
+    assert inspect(host).findings == ()
+    assert preflight_facts.WRITERS not in host.lines
+    host.sections["deployed"] = b""
+    (finding,) = inspect(host).findings
+    assert finding.sentence == "VSS writers of this server failed last time: System Writer [9], freeze"
+    forty = replace(GOOD, writers=tuple(Writer(f"W{number}", 9) for number in range(40)))
+    (finding,) = preflight.judge(case(forty), NOW).findings
+    assert finding.sentence.endswith("W3 [9], freeze; W4 [9], freeze; and 35 more")
+
+
+def test_writers_that_do_not_answer_are_not_known_and_hold_nothing_up() -> None:
+    class Hanging(Host):
+        def writers(self, timeout: float) -> Output:
+            assert timeout <= 60
+            raise TimedOut(self.host, "it took too long", "wait", Output(-1, LISTED.encode(), b""))
+
+    host = Hanging({**good_host().sections, "deployed": b"", "status": b""})
+    report = inspect(host, uplink_mbit=None)
+    assert report.findings == ()
+    assert re.search(r"ok +VSS writers +not known$", report.table(), re.MULTILINE)
+    assert host.lines[-1].startswith("type "), "what comes after it is still asked"
 
 
 def test_a_sample_cut_off_is_a_measure_too() -> None:
@@ -382,8 +417,8 @@ def test_without_its_authority_on_the_host_the_repository_gets_no_password() -> 
         '--cacert "C:\\Program Files\\ProSecours\\ca.pem" https://depot.example:8000/moulin/config' in checked
     )
     assert "--insecure https://depot.example:8000/moulin/config)" in anonymous
-    assert len(host.lines) == 1
-    assert [finding.id for finding in report.findings] == ["repository_unproved"]
+    assert host.lines[1:] == [preflight_facts.WRITERS]
+    assert [finding.id for finding in report.findings] == ["vss_writers", "repository_unproved"]
 
 
 # -- report ---------------------------------------------------------------------------------------------
@@ -430,6 +465,7 @@ def test_the_table_reads_like_one() -> None:
         "  ok    Rights                             administrator",
         "  ok    Windows                            Server 2022, build 20348",
         "  ok    Delivery                           tar.exe 3.5.2",
+        "  ok    VSS writers                        not known",
         "  ok    Clock                              right to 1 s",
         "  ok    Disk C:                            50 GB free",
         "  ok    isagiwf_backup  D:\\isagiwf\\backup  20 GB, 40 files",
