@@ -23,7 +23,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -208,14 +208,16 @@ def cached(wanted: Artefact, cache: Path) -> Binary | None:
     return Binary(path, wanted.version, sha256, origin)
 
 
-def obtain(wanted: Artefact, cache: Path, say: Say) -> Binary:
+def obtain(wanted: Artefact, cache: Path, say: Say, alone: bool = False) -> Binary:
     """The cache's copy, fetched or built first where need be; `say` is told of each step that takes time.
 
-    Several processes may ask at once: one works, the others wait for it. Raises BinaryError.
+    Several processes may ask at once: one works, the others wait for it. `alone`: nobody else asks, and
+    nothing is locked, which Windows does in another way. Raises BinaryError.
     """
     try:
         path = place(wanted, cache)
-        with _locked(path.with_name("lock")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with nullcontext() if alone else _locked(path.with_name("lock")):
             if binary := cached(wanted, cache):
                 return binary
             if path.exists():
@@ -242,7 +244,7 @@ def _get(wanted: Artefact, cache: Path, path: Path, say: Say) -> Binary:
         manifest = {"program": wanted.program, "version": wanted.version, "origin": origin, "sha256": sha256}
         # In this order an interruption leaves a manifest that does not match, and the next run starts again.
         path.with_name("manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
-        return Binary(new.rename(path), wanted.version, sha256, origin)
+        return Binary(new.replace(path), wanted.version, sha256, origin)
     reach = f", or let this machine reach {wanted.url.split('/')[2]} over HTTPS" if wanted.url else ""
     raise BinaryError(
         f"{wanted} cannot be had: {'; '.join(reasons)}",
@@ -294,7 +296,7 @@ def _download(url: str, target: Path, sha256: str) -> None:
         if part.stat().st_size < whole:
             continue
         if file_sha256(part) == sha256:
-            part.rename(target)
+            part.replace(target)
             return
         part.unlink()
         if not resumed:  # else the kept beginning may be to blame: once more from the start

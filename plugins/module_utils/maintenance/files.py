@@ -8,13 +8,16 @@ It stands in this package because the package is copied alone to the repository 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+
+with contextlib.suppress(ImportError):
+    # Windows has none. All that imports this there is the recorder, which locks nothing and writes by itself.
+    import fcntl
 
 
 def write_whole(path: Path, content: bytes, mode: int, owner: tuple[int, int] | None = None) -> None:

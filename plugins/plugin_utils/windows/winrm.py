@@ -223,14 +223,12 @@ class WinRMSession:
         the login that was accepted before. Somebody waits for us: it takes at most `_FAREWELL` seconds.
         """
         protocol = self._connection.protocol
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(_FAREWELL)
-        # Not closed: the locks of its connection pool may be held where the signal came in between.
-        protocol.transport.session = protocol.transport.encryption = None
-        self._end(self._command)
-        with contextlib.suppress(Exception):
-            protocol.close_shell(self._connection.shell_id, close_session=False)
-        signal.alarm(0)
+        with _ended_after(_FAREWELL):
+            # Not closed: the locks of its connection pool may be held where the signal came in between.
+            protocol.transport.session = protocol.transport.encryption = None
+            self._end(self._command)
+            with contextlib.suppress(Exception):
+                protocol.close_shell(self._connection.shell_id, close_session=False)
 
     def _read_clock(self, response: requests.Response, *_: Any, **__: Any) -> None:
         if date := response.headers.get("Date"):
@@ -313,6 +311,19 @@ class WinRMSession:
             f"{self._address} answered with a fault ({text})",
             "Check that ansible_port is WinRM's (5986 or 5985) and look at the host's WinRM event log",
         )
+
+
+@contextlib.contextmanager
+def _ended_after(seconds: int) -> Iterator[None]:
+    """What takes longer ends the process. Windows, where the recorder may run, has no alarm: there each
+    message's own limit has to do."""
+    if not hasattr(signal, "alarm"):
+        yield
+        return
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
 
 
 def _blocks(parts: Iterable[bytes]) -> Iterator[bytes]:
