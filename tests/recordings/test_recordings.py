@@ -6,11 +6,13 @@ A recording of a real Windows is committed beside this file, <build>-<language>.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from support.playbook import CHECKOUT
 from support.site import Site
 
 from tools.record import lines
-from tools.record.recording import Recording
+from tools.record.recording import Answer, Recording
 from tools.record.recording import read as read_recording
 
 pytestmark = pytest.mark.lab
@@ -29,8 +31,41 @@ KNOWN: dict[str, set[tuple[str, str]]] = {}
 """Recording -> the lines in which the lab is known to differ. A new one is a correction that is due."""
 
 
-def _command(site: Site, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "tools.record", site.host, "-i", str(site.inventory), *arguments]
+ANSIBLE, DIRECT = "Ansible", "direct"
+"""How the recorder reaches the server: through Ansible's connection, or by itself as on Windows."""
+
+
+def _packages(folder: Path) -> Path:
+    """A folder with what tools/record/requirements.txt pins, and nothing else."""
+    folder.mkdir()
+    lock = (CHECKOUT / "tools" / "record" / "requirements.txt").read_text("utf-8")
+    for name, condition in re.findall(r"(?m)^([a-z0-9-]+)==\S+(.*)$", lock):
+        if "win32" in condition:
+            continue
+        files = metadata.files(name)
+        assert files, name
+        for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
+            (folder / top).symlink_to(metadata.distribution(name).locate_file(top))
+    return folder
+
+
+def _recorder(site: Site, way: str, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tools.record", site.host, "-i", str(site.inventory)]
+    environment = {**os.environ, **site.environment}
+    if way == DIRECT:
+        program = str(Path(__file__).with_name("as_on_windows.py"))
+        command = [sys.executable, "-I", "-S", program, str(_packages(folder / "packages")), str(CHECKOUT)]
+        command += ["tools.record", site.host, "--direct"]
+        environment |= {
+            "PROSECOURS_WINDOWS_HOST": site.address,
+            "PROSECOURS_WINDOWS_USER": USER,
+            "PROSECOURS_WINDOWS_PASSWORD": PASSWORD,
+            "PROSECOURS_WINDOWS_CA": str(site.state / "ca.pem"),
+        }
+    return subprocess.Popen(
+        [*command, *arguments],
+        cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
 
 
 def _gone(site: Site) -> bool:
@@ -44,17 +79,24 @@ def _gone(site: Site) -> bool:
 
 
 @pytest.fixture(scope="module")
-def zipped(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording of the lab, made where an earlier one was cut."""
-    site.expect(f'mkdir "{lines.FOLDER}\\data" & echo x>"{lines.FOLDER}\\done.txt"')
-    target = tmp_path_factory.mktemp("recording") / "lab.zip"
-    done = subprocess.run(
-        _command(site, "-o", str(target)),
-        cwd=CHECKOUT, env={**os.environ, **site.environment}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(target)
-    return target
+def zips(site: Site, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A recording of the lab each way, made where an earlier one was cut."""
+    made: dict[str, Path] = {}
+    for way in (ANSIBLE, DIRECT):
+        site.expect(f'mkdir "{lines.FOLDER}\\data" & echo x>"{lines.FOLDER}\\done.txt"')
+        folder = tmp_path_factory.mktemp("recording")
+        made[way] = folder / "lab.zip"
+        recorder = _recorder(site, way, folder, "-o", str(made[way]))
+        printed, said = recorder.communicate()
+        assert recorder.returncode == 0, said
+        assert printed.strip() == str(made[way])
+        assert made[way].stat().st_mode & 0o007 == 0, "names may be left in it"
+    return made
+
+
+@pytest.fixture(scope="module", params=[ANSIBLE, DIRECT])
+def zipped(request: pytest.FixtureRequest, zips: dict[str, Path]) -> Path:
+    return zips[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +113,37 @@ def test_every_line_is_in_it_once(lab: Recording) -> None:
     wanted = [(session, row.name) for session in (lines.LOGIN, lines.SYSTEM) for row in lines.of(session)]
     assert sorted(recorded) == sorted(wanted)
     assert (lab.windows["build"], lab.windows["installation"]) == (20348, "Server")
+
+
+NEW_EACH_TIME = (
+    rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d",
+    rb" \d+ bytes free",
+    rb"%TEMP%\\[0-9a-f]{8}\.acl",
+    rb"with PID \d+",
+    rb'"id":"[0-9a-f]{64}"',
+    rb'\{"message_type":"status".*\}\n',
+    rb'"(?:backup_start|backup_end|data_added|data_added_packed|snapshot_id|total_duration)":[^,}]+',
+)
+"""Times, the room on a disk, names and numbers drawn at random, restic's progress and what times weigh."""
+_NEW = re.compile(b"|".join(NEW_EACH_TIME))
+
+
+def _lasting(answer: Answer) -> Answer:
+    """What of an answer is the same each time."""
+    out, err, line = (_NEW.sub(b"", data) for data in (answer.out, answer.err, answer.line.encode()))
+    return replace(answer, clock="", duration="", out=out, err=err, line=line.decode())
+
+
+def test_both_ways_bring_home_the_same(zips: dict[str, Path]) -> None:
+    """Row by row and byte by byte."""
+    by_ansible, by_itself = (read_recording(zips[way]) for way in (ANSIBLE, DIRECT))
+    assert by_itself.windows == by_ansible.windows
+    for one, other in zip(by_itself.answers, by_ansible.answers, strict=True):
+        assert _lasting(one) == _lasting(other), (one, other)
+    same = [
+        one for one, other in zip(by_itself.answers, by_ansible.answers, strict=True) if one.out == other.out
+    ]
+    assert len(same) > 0.8 * len(by_itself.answers), "most have nothing that is new each time"
 
 
 def test_the_product_reads_what_the_lab_answers(lab: Recording) -> None:
@@ -113,11 +186,9 @@ def test_no_name_is_in_it(site: Site, zipped: Path, lab: Recording) -> None:
         assert word.encode() not in zipped.read_bytes()
 
 
-def test_ctrl_c_leaves_nothing_either(site: Site, tmp_path: Path) -> None:
-    recorder = subprocess.Popen(
-        _command(site, "-o", str(tmp_path / "none.zip")),
-        cwd=CHECKOUT, env={**os.environ, **site.environment}, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+@pytest.mark.parametrize("way", [ANSIBLE, DIRECT])
+def test_ctrl_c_leaves_nothing_either(site: Site, tmp_path: Path, way: str) -> None:
+    recorder = _recorder(site, way, tmp_path, "-o", str(tmp_path / "none.zip"))
     assert recorder.stderr
     for line in recorder.stderr:
         if line.startswith("Line 1 of"):

@@ -14,13 +14,17 @@ from ansible_collections.prosecours.backup.plugins.plugin_utils.errors import Pr
 from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight import facts as preflight
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows import delivery, probe
 from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.probe import Probe
-from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session import Session, SessionError
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session import (
+    Session,
+    SessionError,
+    TimedOut,
+)
 
 from . import lines
 from .anonymous import Names
-from .connection import Server
 from .lines import FOLDER, LOGIN, PROGRAM, SYSTEM, TASK, Line
 from .recording import Answer, Recording, duration
+from .server import Server
 
 Say = Callable[[str], None]
 _SLOWEST = 8_000  # bytes a second that a link must carry, as for a deploy
@@ -131,7 +135,10 @@ def _ask(server: Server, row: Line) -> Answer:
     """One line by itself. That it did not end in time is an answer too."""
     line = row.line.replace("$session", LOGIN)
     begin = time.monotonic()
-    output = server.run(line, [row.stdin] if row.stdin else (), row.timeout, row.codepage)
+    try:
+        output, whole = server.run(line, [row.stdin] if row.stdin else (), row.timeout, row.codepage), True
+    except TimedOut as late:
+        output, whole = late.partial, False
     clock = datetime.now(UTC) + timedelta(seconds=server.clock_offset or 0)
     return Answer(
         row.name,
@@ -141,6 +148,7 @@ def _ask(server: Server, row: Line) -> Answer:
         output.exit_code,
         duration(time.monotonic() - begin),
         clock.isoformat(timespec="seconds"),
+        whole=whole,
         hides=row.hides,
         out=output.stdout,
         err=output.stderr,

@@ -309,7 +309,10 @@ def test_one_version_everywhere() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+LOCKS = ("requirements", "requirements-dev", "tools/record/requirements")
+
+
+@pytest.mark.parametrize("name", LOCKS)
 def test_every_package_is_pinned_with_hashes(name: str) -> None:
     text = (CHECKOUT / f"{name}.txt").read_text("utf-8")
     blocks = re.split(r"\n(?=[a-z])", re.sub(r"(?m)^\s*#.*\n", "", text))
@@ -321,6 +324,12 @@ def test_every_package_is_pinned_with_hashes(name: str) -> None:
     for line in (CHECKOUT / f"{name}.in").read_text("utf-8").splitlines():
         if wanted := re.match(r"[A-Za-z][\w-]*", line):
             assert f"\n{wanted[0].lower()}==" in text, f"{wanted[0]} is not in the lock: make lock"
+
+
+def test_what_two_locks_pin_is_the_same() -> None:
+    texts = [(CHECKOUT / f"{name}.txt").read_text("utf-8") for name in LOCKS]
+    whole, _, recorder = ({*re.findall(r"(?m)^[a-z0-9-]+==[^ ]+", text)} for text in texts)
+    assert recorder < whole
 
 
 def test_every_action_of_a_workflow_is_pinned_by_its_commit() -> None:

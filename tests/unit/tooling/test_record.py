@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session import ConnectionLost, Output
+import requests
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.session import (
+    ConnectionLost,
+    Output,
+    TimedOut,
+)
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.winrm import WinRMSession
 from recordings import replay
 
-from tools.record import connection, lines, recording, run
+from tools.record import direct, inventory, lines, recording, run, server
 from tools.record.anonymous import EXCLUDED, MAPPED, VOLUME, Names
 
 PAGE = Path(__file__).parents[3] / "docs" / "windows-lab.md"
@@ -189,15 +196,78 @@ def test_a_login_whose_end_is_interrupted_is_not_gone_on_with(monkeypatch: pytes
         def run(self, line: str, *_: Any) -> str:
             return line
 
-    def connect(server: connection.Server, codepage: int) -> Any:
+    def connect(there: server.Server, codepage: int) -> Any:
         opened.append(login := Login())
-        server._open[codepage] = login, login, 0  # type: ignore[assignment]
-        return server._open[codepage]
+        there._open[codepage] = login, login, 0  # type: ignore[assignment]
+        return there._open[codepage]
 
-    monkeypatch.setattr(connection.Server, "_connect", connect)
-    server = connection.Server("srv", {})
-    for _ in range(connection._COMMANDS):
-        server.run("a")
+    monkeypatch.setattr(server.Server, "_connect", connect)
+    there = server.Server("srv", {}, lambda: None)
+    for _ in range(server._COMMANDS):
+        there.run("a")
     with pytest.raises(KeyboardInterrupt):
-        server.run("b")
-    assert (server.run("c"), len(opened)) == ("c", 2)
+        there.run("b")
+    assert (there.run("c"), len(opened)) == ("c", 2)
+
+
+def test_a_line_that_does_not_end_in_time_is_an_answer_too() -> None:
+    late = TimedOut("srv", "it took too long", "wait", Output(-1, b"half", b""))
+    row = next(row for row in lines.TABLE if row.name == "vss/writers")
+    answer = run._ask(Server("vssadmin", late), row)  # type: ignore[arg-type]
+    assert (answer.out, answer.exit_code, answer.whole) == (b"half", -1, False)
+
+
+# -- without Ansible ------------------------------------------------------------------------------------
+
+ENVIRONMENT = {
+    "PROSECOURS_WINDOWS_HOST": "127.0.0.9",
+    "PROSECOURS_WINDOWS_USER": "prosecours",
+    "PROSECOURS_WINDOWS_PASSWORD": "Mot2Passe",
+    "PROSECOURS_WINDOWS_CA": "/etc/ssl/certs/ca-certificates.crt",
+}
+
+
+class Stopped(Exception):
+    """What was to be seen has been sent."""
+
+
+def test_pywinrm_is_told_and_sends_what_it_does_under_ansible(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Certificates, limits, envelope, code page: what differed here would differ in a recording."""
+    seen: list[tuple[dict[str, Any], str]] = []
+
+    class Transport:
+        def __init__(self, **options: Any) -> None:
+            self.options = options
+
+        def send_message(self, message: Any) -> None:
+            text = message if isinstance(message, str) else message.decode()
+            seen.append((self.options, re.sub(r"uuid:[0-9a-fA-F-]{36}", "uuid", text)))
+            raise Stopped
+
+    monkeypatch.setattr("winrm.protocol.Transport", Transport)
+    values: dict[str, Any] = {**direct.variables("srv", ENVIRONMENT)}
+    in_an_inventory = {**values, "ansible_port": 5986, "ansible_winrm_transport": "ntlm"}
+    for made in (direct.Connection(values), inventory.connection(in_an_inventory)):
+        with pytest.raises(Exception):  # noqa: B017, PT011 -- Ansible's own in the place of ours
+            made._connect()
+    by_itself, by_ansible = seen
+    assert by_itself == by_ansible
+    assert by_itself[0]["endpoint"] == "https://127.0.0.9:5986/wsman"
+    assert by_itself[0]["server_cert_validation"] == "validate"
+    assert 'WINRS_CODEPAGE">65001<' in by_itself[1]
+
+
+def test_all_that_the_environment_does_not_say_is_said_at_once() -> None:
+    with pytest.raises(direct.NotSaid, match="lacks PROSECOURS_WINDOWS_USER, PROSECOURS_WINDOWS_PASSWORD"):
+        direct.variables("srv", {**ENVIRONMENT, **dict.fromkeys(list(ENVIRONMENT)[1:3], "")})
+    assert direct.variables("srv", {**ENVIRONMENT, "PROSECOURS_WINDOWS_PORT": "1"})["ansible_port"] == "1"
+
+
+def test_a_server_without_tar_is_sent_to_ansible(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = direct.Connection(direct.variables("srv", ENVIRONMENT))
+    monkeypatch.setattr(made, "_connect", lambda: None)
+    monkeypatch.setattr(
+        made, "protocol", SimpleNamespace(transport=SimpleNamespace(session=requests.Session()))
+    )
+    with pytest.raises(direct.NoPowerShell, match="without --direct"):
+        WinRMSession(made, "srv").put_file("a.txt", "C:\\a.txt")
