@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import pytest
 import tree_sitter
 import tree_sitter_powershell
 import yaml
+
+from tools.record import direct
+from tools.record.__main__ import arguments
 
 CHECKOUT = Path(__file__).parents[3]
 VM = CHECKOUT / "tools" / "windows-vm"
@@ -99,7 +103,7 @@ def _mistakes(script: bytes) -> list[bytes]:
 
 def test_what_windows_is_to_run_is_powershell() -> None:
     scripts = [step["run"] for step in _steps() if step.get("shell") in ("powershell", "pwsh")]
-    assert len(scripts) == 3
+    assert len(scripts) == 5
     for script in [(VM / "oem" / "winrm.ps1").read_text(), *scripts]:
         assert _mistakes(script.encode()) == []
     assert _mistakes(b"if ($a -eq 1) { Write-Output 'b' ")
@@ -107,7 +111,8 @@ def test_what_windows_is_to_run_is_powershell() -> None:
 
 
 @pytest.mark.parametrize(
-    ("holds", "shell"), [("New-LocalUser", "powershell"), ("molecule test", "wsl-bash {0}")]
+    ("holds", "shell"),
+    [("New-LocalUser", "powershell"), ("molecule test", "wsl-bash {0}"), ("tools.record", "pwsh")],
 )
 def test_each_step_has_the_shell_that_it_needs(holds: str, shell: str) -> None:
     found = [step for step in _steps() if holds in step.get("run", "")]
@@ -115,11 +120,56 @@ def test_each_step_has_the_shell_that_it_needs(holds: str, shell: str) -> None:
     assert {step["shell"] for step in found} == {shell}
 
 
-def test_the_recorder_asks_first_and_the_scenario_is_told_all_that_the_page_names() -> None:
-    runs = [step.get("run", "") for step in _steps()]
-    [records] = [number for number, run in enumerate(runs) if "tools.record" in run]
-    [plays] = [number for number, run in enumerate(runs) if "molecule test" in run]
-    assert records < plays
+def _place(word: str) -> int:
+    """The number of the one step that runs or uses this."""
+    [found] = [
+        number
+        for number, step in enumerate(_steps())
+        if word in step.get("run", "") or word in step.get("uses", "")
+    ]
+    return found
+
+
+def test_the_recorder_asks_first_in_windows_own_python() -> None:
+    order = [
+        _place(word)
+        for word in (
+            "New-LocalUser",
+            "setup-python",
+            "pip install",
+            "tools.record t",
+            "setup-wsl",
+            "molecule test",
+        )
+    ]
+    assert order == sorted(order)
+    assert not [step for step in _steps()[: _place("setup-wsl")] if "wsl" in step.get("shell", "")]
+    install, record = (_steps()[_place(word)] for word in ("pip install", "tools.record t"))
+    assert "--require-hashes --only-binary :all: -r tools/record/requirements.txt" in install["run"]
+    words = shlex.split(record["run"].replace("\\", "/"))
+    assert words[:3] == ["python", "-m", "tools.record"]
+    given = arguments().parse_args(words[3:])
+    assert given.direct
+    upload = next(step for step in _steps() if "upload-artifact" in step.get("uses", ""))
+    assert upload["if"] == "always()"
+    assert str(given.output.parent) == "$env:RUNNER_TEMP/kept"
+    assert upload["with"]["path"] == "${{ runner.temp }}/kept"
+    workflow = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "windows.yml").read_text())
+    told = {*workflow["jobs"]["molecule"]["env"], *record["env"], "PROSECOURS_WINDOWS_PASSWORD"}
+    assert {*direct.VARIABLES.values()} - {"PROSECOURS_WINDOWS_PORT"} <= told
+
+
+def test_the_password_is_on_no_command_line() -> None:
+    """The step that makes it hands it on in a file, to the environment; a cmdlet is no program of its own."""
+    lines = [line for step in _steps() for line in step.get("run", "").splitlines()]
+    secret = [line for line in lines if "PASSWORD" in line or "$value" in line]
+    assert len(secret) == 4
+    for line in secret:
+        assert re.search(r"^\$value = |::add-mask::|Out-File|ConvertTo-SecureString", line), line
+
+
+def test_the_scenario_is_told_all_that_the_page_names() -> None:
+    plays = _place("molecule test")
     page = (
         (CHECKOUT / "docs" / "molecule.md")
         .read_text("utf-8")
