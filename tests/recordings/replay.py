@@ -76,6 +76,12 @@ def _summary(answer: Answer) -> object:
     return [one["total_files_processed"] for one in found if one.get("message_type") == "summary"]
 
 
+def _unmodified(answer: Answer) -> object:
+    """Files that restic left alone, since it had them: [2] of two says that change detection works."""
+    found = [json.loads(line) for line in _listed(answer) if line.startswith("{")]
+    return [one["files_unmodified"] for one in found if one.get("message_type") == "summary"]
+
+
 def _together(answer: Answer) -> object:
     sections = probe.split(answer.out, "record")
     return sections and [name for name in sections if name == "preflight-entry0"]
@@ -137,6 +143,7 @@ READINGS: Mapping[str, Reading] = {
     "restic/version": lambda answer: b'"version":"' in answer.out,
     "restic/init": _code,
     "restic/shadow": _summary,
+    "restic/again": _unmodified,
     "restic/above": _rights,
     "vss/writers": lambda answer: {one.state in range(16) for one in preflight.writers(answer.out)},
     "task/create": _code,
