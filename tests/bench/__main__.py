@@ -305,7 +305,7 @@ def _row(
         goal, excess = f"<= {most_ratio:g} times", ratio / most_ratio - 1
     elif least_ratio is not None:
         goal, excess = f">= {least_ratio:g} times", 1 - ratio / least_ratio
-    verdict = "" if not goal else "reached" if excess <= 0 else f"missed by {excess:.0%}"
+    verdict = "" if not goal else "reached" if excess <= 0 else f"missed by {excess:.1%}"
     return name, f"{ours:g}", other, f"{theirs:g}", f"{ratio:.3g}", goal, verdict
 
 
