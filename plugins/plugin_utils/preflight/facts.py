@@ -214,7 +214,7 @@ def shell_memory(output: bytes) -> int | None:
 
 _GUID = r"\{[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}"
 _WRITER = re.compile(rf"(?m)^(.*)\n.*({_GUID})\n.*{_GUID}\n.*\[(\d{{1,2}})\]")
-_QUOTES = "?'\"«»‘’“” \t\xa0\u202f"
+_QUOTES = "?'\"\xab\xbb\u2018\u2019\u201c\u201d \t\xa0\u202f"
 _MOST, _LONGEST = 64 * 1024, 40
 """Bytes of an answer that are read (thirty writers take 8 KB), and characters of a name that are told."""
 
