@@ -15,6 +15,7 @@ and every index is held against that at each run. So the bytes read a night are 
 from __future__ import annotations
 
 import hashlib
+import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -75,6 +76,28 @@ class Remembered:
     """Ids, or beginnings of ids, of snapshots that technicians found forged."""
 
 
+@dataclass(frozen=True)
+class Pass:
+    """A key to the repository that lies in no place, and is gone after the run.
+
+    restic derives a key from the password at each call, by half a second of scrypt, which is there against
+    whoever guesses passwords. This one's is a random number, which nobody guesses, and takes a millisecond.
+    """
+
+    password: str = field(repr=False)
+    file: bytes = field(repr=False)
+
+    @classmethod
+    def to(cls, key: Key) -> Pass:
+        word = secrets.token_hex(32)
+        return cls(word, sealed.key_file(key, word, sealed.QUICK))
+
+    @property
+    def name(self) -> str:
+        """As of any file of keys/."""
+        return hashlib.sha256(self.file).hexdigest()
+
+
 class Admission:
     """The judge of one repository, for one run. Used by the threads of a view, one at a time.
 
@@ -110,6 +133,8 @@ class Admission:
         self.trees: dict[str, str] = {}
         """Snapshot -> its topmost folder, of those that are shown."""
         self.key_name, self._key = self._opened(password, before.key)
+        self.run_pass = Pass.to(self._key) if self._key else None
+        """By which restic opens the repository, where it is not asked to prove that the password does."""
 
     @property
     def remembered(self) -> Remembered:
@@ -128,8 +153,10 @@ class Admission:
             return None  # restic tells best why it cannot be opened
         if kind == "keys":
             return {str(self.key_name)}
-        if kind not in self._admitted:
-            return None
+        return {*self._judged(kind)} if kind in self._admitted else None
+
+    def _judged(self, kind: str) -> dict[str, Entry]:
+        """What is there of `kind` now that restic may see."""
         with self._lock:
             here = self.storage.listed(kind)
             if kind == "locks":
@@ -141,7 +168,7 @@ class Admission:
             self._admitted[kind] &= here.keys()
             if kind == "snapshots" and new:
                 self._make_room(new, here)
-            return set(self._admitted[kind])
+            return {name: here[name] for name in self._admitted[kind]}
 
     def locks(self) -> list[Lock]:
         """Who works on the repository, or died while working: those that can be read, the last one last."""
@@ -176,10 +203,33 @@ class Admission:
 
     def shows(self, kind: str, name: str) -> bool:
         """Whether restic may see a file."""
-        if name in self._admitted.get(kind, ()):
+        if name in self._admitted.get(kind, ()) or self._is_pass(kind, name):
             return True
         names = self.names(kind)
         return names is None or name in names
+
+    def listing(self, kind: str) -> dict[str, int]:
+        """What restic is shown of `kind`: name -> bytes."""
+        if kind in self._admitted and self._key is not None:
+            return {name: entry.size for name, entry in self._judged(kind).items()}
+        names, here = self.names(kind), self.storage.listed(kind)
+        found = {name: entry.size for name, entry in here.items() if names is None or name in names}
+        if kind == "keys" and self.run_pass:
+            found[self.run_pass.name] = len(self.run_pass.file)
+        return found
+
+    def size(self, kind: str, name: str) -> int:
+        """Of a file that restic may see."""
+        return len(self.read(kind, name)) if self._is_pass(kind, name) else self.storage.size(kind, name)
+
+    def read(self, kind: str, name: str, start: int = 0, size: int | None = None) -> bytes:
+        """Likewise, `size` bytes from `start` on, or all."""
+        if self.run_pass and self._is_pass(kind, name):
+            return self.run_pass.file[start:][:size]
+        return self.storage.read(kind, name, start, size)
+
+    def _is_pass(self, kind: str, name: str) -> bool:
+        return kind == "keys" and self.run_pass is not None and name == self.run_pass.name
 
     def put_aside(self, snapshot: str, why: str) -> None:
         """One that was shown until now."""

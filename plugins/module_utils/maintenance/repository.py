@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from . import sealed, shape
-from .admission import Admission, Remembered
+from .admission import Admission, Pass, Remembered
 from .errors import ProSecoursError
 from .perimeter import NOTHING, Left
 from .refusals import ON_HOST, meaning
@@ -89,6 +89,9 @@ KINDS: Mapping[str, type[RepositoryError]] = {
     "full": DiskFull,
     "interrupted": Interrupted,
 }
+BY_PASSWORD = ("check",)
+"""What restic opens the repository for by the password itself, once in a maintenance: what a restore needs.
+For all else it has the pass of the run."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,9 @@ class Repository:
     trees: Trees | None = None
     """The folders of its versions, once it is admitted."""
 
+    run_pass: Pass | None = None
+    """Likewise, where the password has opened it."""
+
     @property
     def storage(self) -> Storage:
         return self.lies or Folder(self.path)
@@ -165,7 +171,8 @@ class Repository:
         except sealed.Missing as error:
             raise RepositoryError(self.location, error.problem, error.remedy) from None
         with shown(admission, writable) as view:
-            yield replace(self, lies=view, trees=Trees(admission)), admission
+            seen = replace(self, lies=view, trees=Trees(admission), run_pass=admission.run_pass)
+            yield seen, admission
 
     # -- reading ----------------------------------------------------------------------------------------
 
@@ -434,6 +441,9 @@ class Repository:
             "RESTIC_PROGRESS_FPS": "0.1",
             **self.storage.environment(),
         }
+        if self.run_pass and arguments[0] not in BY_PASSWORD:
+            environment["RESTIC_PASSWORD"] = self.run_pass.password
+            environment["RESTIC_KEY_HINT"] = self.run_pass.name  # else it tries the other one first
         try:
             return subprocess.Popen(
                 [self.restic, "--repo", self.storage.address, "--no-cache", *arguments],

@@ -39,6 +39,8 @@ PIECE = 1024
 """Bytes that are decompressed at once: to 32 MiB at most, since a block of 128 KiB takes four."""
 LARGEST_SCRYPT = 2**20
 """restic calibrates N to half a second, some 2^15. A forged key could ask for all memory."""
+SLOW, QUICK = 2**15, 2**7
+"""N of a key's file: for a password that a person may have chosen, and for one that is a random number."""
 ID = re.compile(r"[0-9a-f]{64}")
 Document = Mapping[str, Any]
 """A JSON object that restic, or whoever has the password, wrote."""
@@ -143,9 +145,9 @@ def key_of(password: str, file: bytes) -> Key:
     return Key(*parts)
 
 
-def key_file(key: Key, password: str) -> bytes:
+def key_file(key: Key, password: str, n: int = SLOW) -> bytes:
     """A file of keys/ by which another password opens the same repository, as `restic key add` makes one."""
-    salt, n = os.urandom(64), 2**15
+    salt = os.urandom(64)
     derived = hashlib.scrypt(password.encode(), salt=salt, n=n, r=8, p=1, maxmem=2**27, dklen=64)
     encrypt, mac_k, mac_r = (base64.b64encode(part).decode() for part in (key.encrypt, key.mac_k, key.mac_r))
     master = json.dumps({"mac": {"k": mac_k, "r": mac_r}, "encrypt": encrypt}).encode()

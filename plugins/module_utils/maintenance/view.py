@@ -205,13 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
                 if admission.withholds(kind):
                     self._send(403)
                     return
-                names = admission.names(kind)
-                listed = admission.storage.listed(kind)
-                entries = [
-                    {"name": one, "size": entry.size}
-                    for one, entry in listed.items()
-                    if names is None or one in names
-                ]
+                entries = [{"name": one, "size": size} for one, size in admission.listing(kind).items()]
                 self._send(200, json.dumps(entries).encode(), "application/vnd.x.restic.rest.v2")
         except FileNotFoundError:
             self._send(404)
@@ -227,14 +221,14 @@ class _Handler(BaseHTTPRequestHandler):
             return
         wanted = RANGE.fullmatch(self.headers.get("Range", ""))
         if not body:
-            length = admission.storage.size(kind, name)  # before the answer begins: there may be none
+            length = admission.size(kind, name)  # before the answer begins: there may be none
             self.send_response(200)
             self.send_header("Content-Length", str(length))
             self.end_headers()
             return
         start = int(wanted[1]) if wanted else 0
         size = int(wanted[2]) - start + 1 if wanted and wanted[2] else None
-        data = admission.storage.read(kind, name, start, size)
+        data = admission.read(kind, name, start, size)
         self._send(206 if wanted else 200, data, "application/octet-stream")
 
     def _send(self, code: int, body: bytes = b"", kind: str = "text/plain") -> None:
