@@ -210,8 +210,7 @@ def _maintained(order: Order, repository: Repository, state: State, admission: A
     state.keep_remembered(admission.remembered)
     if repository.trees:
         repository.trees.refresh()
-    done = replace(order, release=(), reject=(), effort=Effort(0))
-    after = gather(done, repository, state, datetime.now(UTC)) if planned.changes else facts
+    after = _remaining(facts, repository) if planned.changes else facts
     lost = {one.id for one in facts.snapshots} - {one.id for one in after.snapshots}
     if unplanned := lost - set(planned.removed):
         raise Refused(
@@ -237,6 +236,17 @@ def _maintained(order: Order, repository: Repository, state: State, admission: A
     if blocked:
         raise Blocked(blocked, result)
     return result
+
+
+def _remaining(facts: Facts, repository: Repository) -> Facts:
+    """What there is of what was seen, by the place's own list; what came meanwhile is the next run's."""
+    here = repository.storage.listed("snapshots")
+    return replace(
+        facts,
+        snapshots=tuple(one for one in facts.snapshots if one.id in here),
+        stored=repository.stored_bytes(),
+        now=datetime.now(UTC),
+    )
 
 
 def _checked(
@@ -535,9 +545,10 @@ def apply(order: Order, planned: Plan, repository: Repository, state: State, fac
         with repository.storage.opened():
             if planned.removed:
                 state.begin(list(planned.removed))
-                for group in removal_order(planned.removed, facts.snapshots):
-                    repository.forget(list(group))
-            repository.prune(order.max_unused)
+            *before, last = removal_order(planned.removed, facts.snapshots) or ((),)
+            for group in before:
+                repository.forget(group)
+            repository.prune(order.max_unused, last)
             repository.storage.forget(facts.now)
             state.finish()
 

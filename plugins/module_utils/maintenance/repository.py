@@ -382,16 +382,35 @@ class Repository:
 
     def forget(self, ids: Sequence[str]) -> None:
         """Remove the snapshots `ids`; those that are gone already do not matter. Data stays until prune."""
-        for start in range(0, len(ids), 500):  # a command line has its limit
-            self._locking("forget", *ids[start : start + 500])
+        for some in _in_lines(ids):
+            self._locking("forget", *some)
+            self._refuse_left(some)
 
-    def prune(self, max_unused: str = "5%") -> None:
-        """Remove the data that no snapshot needs. May be killed at any time: the next run finishes."""
+    def prune(self, max_unused: str = "5%", ids: Sequence[str] = ()) -> None:
+        """Remove the snapshots `ids` and, by the same call, the data that no other one needs.
+
+        May be killed at any time: the next run finishes.
+        """
+        *lines, last = _in_lines(ids) or [()]
+        for some in lines:
+            self.forget(some)
+        verb = ("forget", *last, "--prune") if last else ("prune",)
         try:
-            self._locking("prune", "--max-unused", max_unused)
+            self._locking(*verb, "--max-unused", max_unused)
+            self._refuse_left(last)
         except DiskFull:
+            self.forget(last)
             # Repacking needs room before it frees some; whole packs can go without.
             self._locking("prune", "--max-unused", "unlimited", "--max-repack-size", "0")
+
+    def _refuse_left(self, ids: Sequence[str]) -> None:
+        """restic that cannot list the snapshots removes none, prunes nothing, and ends with exit code 0."""
+        if left := self.storage.listed("snapshots").keys() & set(ids):
+            raise RepositoryError(
+                self.location,
+                f"restic forget left {len(left)} of {len(ids)} snapshots that were to be removed",
+                "Run again: what held it up is named then",
+            )
 
     def _locking(self, *arguments: str) -> None:
         """Run with an exclusive lock, waiting for it. Of those that restic is shown it lifts the ones whose
@@ -401,7 +420,8 @@ class Repository:
         while True:
             try:
                 # Each time anew, unlike restic's own --retry-lock: whoever held it may have died meanwhile.
-                for command in (("unlock",), arguments):
+                unlock = [("unlock",)] if self.storage.listed("locks") else []
+                for command in (*unlock, arguments):
                     for _unused in self._run(*command):
                         pass
                 return
@@ -485,6 +505,11 @@ class Repository:
             "Look at what restic check says about the repository",
             text,
         )
+
+
+def _in_lines(ids: Sequence[str]) -> list[Sequence[str]]:
+    """As many at once as a command line holds."""
+    return [ids[start : start + 500] for start in range(0, len(ids), 500)]
 
 
 def _complaints(text: str) -> list[str]:

@@ -97,7 +97,7 @@ def evening(template: Client, folder: Path, tmp_path_factory: pytest.TempPathFac
         pass
 
     class Stops(Repository):
-        def forget(self, ids: object) -> None:
+        def prune(self, max_unused: str = "", ids: object = ()) -> None:
             raise Stopped
 
     with pytest.raises(Stopped):
@@ -196,13 +196,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    ("on_it", "when", "said"),
+    ("on_it", "when", "room", "said"),
     [
-        ("repository", "check", "the repository is full. Make room"),
-        ("repository", "forget", "the repository is full. Make room"),
-        ("repository", "prune", ""),  # whole packs go without room for new ones; or it is said
-        ("state", "snapshots", "versions.json: it cannot be written (No space left on device). Make room"),
-        ("state", "prune", "it cannot be written (No space left on device). Make room"),
+        ("repository", "check", 0, "the repository is full. Make room"),
+        ("repository", "forget", 0, "the repository is full. Make room"),
+        # A lock finds room, and no new pack: whole packs go without; or it is said.
+        ("repository", "forget", 12288, ""),
+        ("state", "snapshots", 0, "versions.json: it cannot be written (No space left on device). Make room"),
+        ("state", "forget", 0, "it cannot be written (No space left on device). Make room"),
     ],
 )
 def test_a_disk_that_fills_up_is_told_and_a_little_room_is_enough(
@@ -212,11 +213,15 @@ def test_a_disk_that_fills_up_is_told_and_a_little_room_is_enough(
     tmp_path: Path,
     on_it: str,
     when: str,
+    room: int,
     said: str,
 ) -> None:
     left, _calls = morning
     other = small_disk / "other"
-    fills = f'case " $* " in *" {when} "*) [ -e {other} ] || cat /dev/zero >{other} 2>/dev/null ;; esac'
+    fills = (
+        f'case " $* " in *" {when} "*) [ -e {other} ]'
+        f" || {{ cat /dev/zero >{other} 2>/dev/null; truncate -s -{room} {other}; }} ;; esac"
+    )
     one = evening.copied(tmp_path / "night", fills)
     moved = tmp_path / "night" / on_it
     shutil.copytree(moved, small_disk / on_it)
