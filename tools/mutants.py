@@ -104,9 +104,8 @@ MUTANTS = (
         "::test_a_drill_that_hangs_ends_in_time_and_names_what_was_not_read",
     ),
     Mutant(
-        "have the restore drill", f"{M}/maintenance/drill.py",
-        "contents.setdefault(path, (node.content or ()) if node.type == \"file\" else ())",
-        "contents[path] = (node.content or ()) if node.type == \"file\" else ()",
+        "have the restore drill", f"{M}/maintenance/trees.py",
+        "for one in reversed(self.entries(tree, end))", "for one in self.entries(tree, end)",
         "attacks/test_drills.py",
     ),
     Mutant(
@@ -612,6 +611,12 @@ MUTANTS = (
     Mutant(
         "a backup that ends in the middle", f"{M}/maintenance/admission.py",
         "            return self.crowded\n", "            return False\n",
+        "attacks/test_meanwhile.py"
+        "::test_versions_without_room_that_come_before_the_removal_stop_the_pruning",
+    ),
+    Mutant(
+        "a backup that ends in the middle", f"{M}/maintenance/repository.py",
+        'if left := self.storage.listed("snapshots").keys() & set(ids):', "if left := set():",
         "attacks/test_meanwhile.py"
         "::test_versions_without_room_that_come_before_the_removal_stop_the_pruning",
     ),

@@ -1,9 +1,10 @@
 """The restore drill (C19): every month, files of each server are restored and held against the snapshot.
 
-They are drawn by chance from the newest complete version, and read by `restic dump` through a pipe: what a
-hostile client made a link, a pipe or a device is never a file here, and nothing is written to any disk. That
-a file is right is judged without restic: a snapshot records each file as a list of SHA-256 sums of its
-parts, and these are computed anew from what was read.
+They are drawn by chance from the newest complete version. `restic dump` finds each by its path and gives it
+through a pipe: what a hostile client made a link, a pipe or a device is never a file here, and nothing is
+written to any disk. (`restic restore` would bring all of them by one call, and write.) That a file is right
+is judged without restic: a version records each file as a list of SHA-256 sums of its parts. This program
+reads that list from the packs itself (`trees`), and computes the sums anew from what restic gave.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from pathlib import PurePosixPath
 
 from .model import LastDrill
 from .plausible import Look
 from .repository import Recorded, Repository, RepositoryError
 from .retention import Snapshot, day_of
-from .trees import TooLong
+from .sealed import Rubbish
+from .trees import TooLong, Trees
 
 REMEMBERED = timedelta(days=400)
 
@@ -92,6 +93,8 @@ def drill(
     now: datetime,
 ) -> Result:
     """Restore and compare; `newest`: server -> its newest complete version. What fails is in the result."""
+    if (trees := repository.trees) is None:
+        raise ValueError("the repository was not admitted")
     repository = replace(repository, limit=size.seconds)
     seed = f"{client}:{now.isoformat(timespec='seconds')}"
     problems: list[str] = []
@@ -100,7 +103,7 @@ def drill(
     for host, version in sorted(newest.items()):
         where = f"{host}, version of {version.time.isoformat(sep=' ', timespec='minutes')[:16]}"
         try:
-            if repository.trees and (text := repository.trees.objection(version.tree, size.seconds)):
+            if text := trees.objection(version.tree, size.seconds):
                 problems.append(f"{where}: {text}: restore nothing of this version")
             drawn = draw(repository.files(version.id), size, seed)
             if not drawn:
@@ -108,11 +111,13 @@ def drill(
                 continue
             files, total = files + len(drawn), total + sum(one.size for one in drawn)
             looks: dict[str, Look] = {}
-            for text in _compare(repository, version, drawn, size.seconds, looks):
+            for text in _compare(repository, trees, version, drawn, size.seconds, looks):
                 problems.append(f"{where}: {text}")  # one by one: what was found before an error stays
             doubts += [f"{where}: {path} {doubt}" for path, look in looks.items() if (doubt := look.doubt())]
         except TooLong:
             problems.append(f"{where}: its folders could not all be read within {round(size.seconds)} s")
+        except Rubbish as error:
+            problems.append(f"{where}: a folder {error}")
         except (RepositoryError, OSError) as error:
             problems.append(f"{where}: {error}")
     return Result(
@@ -129,6 +134,7 @@ def drill(
 
 def _compare(
     repository: Repository,
+    trees: Trees,
     version: Snapshot,
     drawn: Sequence[Recorded],
     seconds: float,
@@ -136,15 +142,8 @@ def _compare(
 ) -> Iterator[str]:
     """How files differ; in `looks` is then what those that do not are like."""
     end = time.monotonic() + seconds
-    contents: dict[str, Sequence[str]] = {}
-    # From the top: what lies below a folder that is none cannot be found by its path.
-    for parent in sorted({str(parent) for one in drawn for parent in PurePosixPath(one.path).parents}):
-        nodes = repository.folder(version.id, parent)
-        for node in nodes:
-            # Only what restic would read too: the first of a name, and regular files.
-            path = str(PurePosixPath(parent, node.name))
-            contents.setdefault(path, (node.content or ()) if node.type == "file" else ())
-    sizes = repository.blob_sizes({blob for one in drawn for blob in contents.get(one.path, ())})
+    contents = trees.contents(version.tree, {one.path for one in drawn}, seconds)
+    sizes = trees.lengths(part for content in contents.values() for part in content)
     for number, one in enumerate(drawn):
         if (left := end - time.monotonic()) <= 0:
             yield f"after {round(seconds)} s {len(drawn) - number} of {len(drawn)} files were not read"

@@ -1,5 +1,5 @@
 """How old the client's own backups are in a version (VI.2): its folders, read from its packs by this program.
-No restic is asked, which would cost half a second for its key each time.
+No restic is asked, which would read all indexes anew each time.
 
 A folder (restic: tree) is a part of a pack and names the folders in it by their SHA-256; so the same one is
 read once, whatever a forger made of it, and there is no circle. Standard library only.

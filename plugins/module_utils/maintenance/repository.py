@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from . import sealed, shape
+from . import sealed
 from .admission import Admission, Pass, Remembered
 from .errors import ProSecoursError
 from .perimeter import NOTHING, Left
@@ -30,7 +30,7 @@ from .refusals import ON_HOST, meaning
 from .retention import Snapshot, Summary
 from .storage import As, Folder, NoRepository, Storage, Unusable
 from .sudden_loss import Measure
-from .trees import Size, Stands, TooLong, Trees, in_tree, unquoted
+from .trees import Size, Stands, TooLong, Trees, in_tree
 from .view import shown
 
 MARK = re.compile(r"incomplete=([0-9a-f]{64})")
@@ -43,9 +43,6 @@ status file with this tag. A forged mark gains nothing: incomplete versions are 
 
 SEE_VERSION = "Reject it if it is forged: its client's server sends versions that no restic made"
 PACK = re.compile(r"\bpack ([0-9a-f]{64})\b")
-CRYPTO_OVERHEAD = (
-    32  # bytes of a blob that was not compressed: nonce and code (design document, "Pack Format")
-)
 
 
 class RepositoryError(ProSecoursError):
@@ -100,21 +97,6 @@ class Recorded:
 
     path: str
     size: int
-
-
-@dataclass(frozen=True)
-class Node:
-    """What a folder of a version records of what is in it."""
-
-    name: str
-    type: str = ""
-    content: tuple[str, ...] | None = None
-    """Of a file, the ids of its parts."""
-
-
-@dataclass(frozen=True)
-class _Tree:
-    nodes: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
@@ -285,16 +267,6 @@ class Repository:
         """The ids of what the packs hold, by the index; the packs themselves need not be readable."""
         return [blob["id"] for pack, blob in self._index() if pack in packs] if packs else []
 
-    def blob_sizes(self, wanted: Collection[str]) -> dict[str, int]:
-        """blob id -> bytes in clear, by the index."""
-        sizes: dict[str, int] = {}
-        for _unused, blob in self._index():
-            if blob["id"] in wanted:
-                sizes[blob["id"]] = blob.get("uncompressed_length") or blob["length"] - CRYPTO_OVERHEAD
-                if len(sizes) == len(wanted):
-                    break
-        return sizes
-
     def _index(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each blob with the pack that holds it."""
         for name in "".join(self._run("list", "index", "--no-lock")).split():
@@ -338,23 +310,6 @@ class Repository:
                 raise
             return False
         return True
-
-    def folder(self, snapshot: str, path: str) -> list[Node]:
-        """What a snapshot records of a folder, as restic reads it. Raises RepositoryError.
-
-        It costs half a second, and `trees` would tell it at once. But a drill asks what a restore would
-        bring back, and restic is who restores: it has to find each folder by its path itself.
-        """
-        text = "".join(self._run("cat", "tree", f"{snapshot}:{path}", "--no-lock"))
-        try:
-            nodes = shape.read(_Tree, json.loads(text)).nodes
-        except ValueError as error:
-            raise RepositoryError(
-                self.location,
-                f"no restic made the folder {path} of {snapshot[:8]}",
-                "Restore nothing of this version",
-            ) from error
-        return [replace(node, name=unquoted(node.name)) for node in nodes]
 
     @contextmanager
     def dumped(self, snapshot: str, path: str, seconds: float) -> Iterator[Callable[[int], bytes]]:

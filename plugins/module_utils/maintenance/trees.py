@@ -136,9 +136,30 @@ class Trees:
             size += sum(self._lengths.get(part, 0) for part in entry.content)
         return Size(entries, size)
 
+    def contents(self, root: str, paths: Collection[str], seconds: float) -> dict[str, tuple[str, ...]]:
+        """path -> the ids of its parts, of those regular files of a version that restic finds by their paths:
+        of what has a name twice it takes the first."""
+        above = _above(paths)
+        found: dict[str, tuple[str, ...]] = {}
+        end, waiting = time.monotonic() + seconds, [(root, "")]
+        while waiting:
+            tree, path = waiting.pop()
+            first = {one.name: one for one in reversed(self.entries(tree, end))}
+            for one in first.values():
+                inner = f"{path}/{one.name}"
+                if inner in paths and one.type == "file":
+                    found[inner] = one.content
+                if inner in above and one.subtree:
+                    waiting.append((one.subtree, inner))
+        return found
+
+    def lengths(self, parts: Iterable[str]) -> dict[str, int]:
+        """id -> bytes in clear of a part of a file, of those that an index lists; after folders were read."""
+        return {part: self._lengths[part] for part in parts if part in self._lengths}
+
     def size_of_files(self, root: str, paths: Collection[str], seconds: float) -> int:
         """Of the files of a version that have one of these paths, in bytes, by the lengths of their parts."""
-        above = {path[: match.start()] for path in paths for match in re.finditer("/", path)}
+        above = _above(paths)
         end, total, waiting = time.monotonic() + seconds, 0, [(root, "")]
         while waiting:
             tree, path = waiting.pop()
@@ -232,6 +253,11 @@ class Trees:
         if tree not in self._folders:
             raise Rubbish("is in no pack")
         return _entries(self._admission.part(*self._folders[tree]))
+
+
+def _above(paths: Iterable[str]) -> set[str]:
+    """The folders in which they lie, and those in which these lie."""
+    return {path[: match.start()] for path in paths for match in re.finditer("/", path)}
 
 
 def disorder(entries: Sequence[Entry]) -> str | None:

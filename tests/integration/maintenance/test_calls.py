@@ -84,6 +84,14 @@ def test_a_steady_day_takes_five_calls_and_still_frees_what_it_removes(regular: 
     assert "0 B" in regular.run("prune", "--dry-run", "--max-unused", "0").partition("total prune:")[2]
 
 
+def test_a_drill_takes_one_call_for_the_list_and_one_for_each_file(regular: Client, night: Night) -> None:
+    calls = verbs(night())
+    files = sum(path.is_file() for path in regular.folder.rglob("*"))
+    assert files > 20
+    assert (calls["ls"], calls["dump"]) == (1, 20)
+    assert calls.keys() == {"check", "snapshots", "diff", "forget", "ls", "dump"}
+
+
 def test_where_a_disk_has_no_room_for_new_packs_whole_ones_go(repository: Repository, tmp_path: Path) -> None:
     """restic prunes after a removal only where it removed something: the first try may have done that."""
     script, calls = listening(

@@ -6,13 +6,14 @@ import hashlib
 import io
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import drill
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.admission import Remembered
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.drill import Result, Size
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import Client as Known
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.fleet import (
@@ -24,6 +25,7 @@ from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.repo
     Repository,
 )
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.state import State
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.trees import Trees
 from integration.maintenance.client import PASSWORD, Client, contents
 from unit.maintenance.simulation import ONE_DAY, at
 
@@ -41,12 +43,20 @@ NAMES = (
 Drill = Callable[..., Result]
 
 
+class Anywhere(Trees):
+    """Of Linux, where files have names that Windows has not, and restic has to find them all the same."""
+
+    def objection(self, root: str, seconds: float, bare: Sequence[str] = ()) -> str | None:
+        return None
+
+
 @pytest.fixture
 def run(client: Client, repository: Repository) -> Drill:
     def once(size: Size | None = None, restic: str = client.restic) -> Result:
-        used = replace(repository, restic=restic)
-        [one] = used.snapshots()
-        return drill.drill("moulin", {"srv": one}, used, size or Size(), at("2026-01-06"))
+        with replace(repository, restic=restic).admitted(Remembered(), writable=False) as (seen, admission):
+            used = replace(seen, trees=Anywhere(admission))
+            [one] = used.snapshots()
+            return drill.drill("moulin", {"srv": one}, used, size or Size(), at("2026-01-06"))
 
     return once
 
