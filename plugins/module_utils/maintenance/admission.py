@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from . import locks, sealed
+from .copies import Copies
 from .locks import Lock
 from .model import UNKNOWN_KEY
 from .sealed import Blob, Document, Key, Rubbish
@@ -47,6 +48,8 @@ LARGEST_SEALED = {
 """Bytes of a file as it lies there; a larger one is not read. A client may fill his whole volume with one."""
 WINDOW, MOST_WINDOWS = 1 << 20, 64
 """Bytes of a pack that are read at once for one of its parts, and how many of them are kept."""
+COPIED = ("index", "keys", "snapshots")
+"""Besides packs of folders, what is fetched once in a run from a place where each request costs."""
 SAVE_EVERY = 500_000_000
 """Bytes of packs after which is written down what was read: a kill costs no more than that."""
 
@@ -130,6 +133,9 @@ class Admission:
         self.roomless: set[str] = set()
         """Snapshots for which there was no room."""
         self._rejected = tuple(before.rejected)
+        self._copies = Copies(storage) if storage.distant else None
+        self._of_folders: set[str] = set()
+        """Packs that hold folders, by what any index says."""
         self.trees: dict[str, str] = {}
         """Snapshot -> its topmost folder, of those that are shown."""
         self.key_name, self._key = self._opened(password, before.key)
@@ -226,7 +232,21 @@ class Admission:
         """Likewise, `size` bytes from `start` on, or all."""
         if self.run_pass and self._is_pass(kind, name):
             return self.run_pass.file[start:][:size]
+        return self._fetch(kind, name, start, size)
+
+    def _fetch(self, kind: str, name: str, start: int = 0, size: int | None = None) -> bytes:
+        """From the place, or what was fetched of it in this run."""
+        if self._copies and (kind in COPIED or name in self._of_folders):
+            return self._copies.read(kind, name, start, size)
         return self.storage.read(kind, name, start, size)
+
+    def _list(self, name: str, index: dict[str, set[Blob]]) -> None:
+        """An index that was judged."""
+        self._indexes[name] = index
+        if self._copies:
+            self._of_folders |= {
+                pack for pack, blobs in index.items() if any(blob.type == "tree" for blob in blobs)
+            }
 
     def _is_pass(self, kind: str, name: str) -> bool:
         return kind == "keys" and self.run_pass is not None and name == self.run_pass.name
@@ -243,7 +263,7 @@ class Admission:
         with self._lock:
             self.storage.write(kind, name, data)
             if kind == "index" and self._key is not None:
-                self._indexes[name] = sealed.index_of(self._key, data)
+                self._list(name, sealed.index_of(self._key, data))
                 self._admitted["index"].add(name)
             if kind == "locks":
                 self._admitted["locks"].add(name)
@@ -291,6 +311,8 @@ class Admission:
         """By the maintenance's own restic."""
         with self._lock:
             self.storage.remove(kind, name)
+            if self._copies:
+                self._copies.drop(kind, name)
             if kind == "data":
                 self._packs.pop(name, None)
                 self._windows = {key: one for key, one in self._windows.items() if key[0] != name}
@@ -345,7 +367,7 @@ class Admission:
         with self._lock:
             window = self._windows.pop((pack, number), b"")
             if len(window) < offset + length - start:
-                window = self.storage.read("data", pack, start, wanted)
+                window = self._fetch("data", pack, start, wanted)
             if len(window) <= 2 * WINDOW:
                 self._windows[pack, number] = window
             while len(self._windows) > MOST_WINDOWS:
@@ -407,7 +429,7 @@ class Admission:
             if size > sealed.LARGEST_FILE:
                 raise Rubbish("is larger than restic makes any")
             self.read_bytes += size
-            file = self.storage.read("data", pack)
+            file = self._fetch("data", pack)
             if hashlib.sha256(file).hexdigest() != pack:
                 self.broken.add(pack)
                 return
@@ -422,7 +444,7 @@ class Admission:
                 self._locks[name] = Lock(*sealed.lock_of(self._opener(), file), there.at)
             elif hashlib.sha256(file).hexdigest() == name:
                 if kind == "index":
-                    self._indexes[name] = sealed.index_of(self._opener(), file)
+                    self._list(name, sealed.index_of(self._opener(), file))
                 else:
                     tree, said = sealed.snapshot_of(self._opener(), file)
                     self._said[name] = said + EACH
@@ -459,7 +481,7 @@ class Admission:
     def _whole(self, kind: str, name: str, size: int) -> bytes:
         if size > LARGEST_SEALED[kind]:
             raise Rubbish("is larger than restic makes any")
-        return self.storage.read(kind, name)
+        return self._fetch(kind, name)
 
     def _opener(self) -> Key:
         if self._key is None:

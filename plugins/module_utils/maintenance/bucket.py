@@ -133,6 +133,10 @@ class Bucket:
         return self.location
 
     @property
+    def distant(self) -> bool:
+        return True
+
+    @property
     def place(self) -> Place:
         return place(self.location)
 

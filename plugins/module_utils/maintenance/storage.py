@@ -85,6 +85,10 @@ class Storage(Protocol):
         """For sentences."""
 
     @property
+    def distant(self) -> bool:
+        """Whether it is reached by requests that take time and cost money."""
+
+    @property
     def address(self) -> str:
         """As restic's --repo takes it."""
 
@@ -141,6 +145,10 @@ class Folder:
     @property
     def location(self) -> str:
         return str(self.path)
+
+    @property
+    def distant(self) -> bool:
+        return False
 
     @property
     def address(self) -> str:

@@ -51,6 +51,10 @@ class View:
     def location(self) -> str:
         return self.inner.location
 
+    @property
+    def distant(self) -> bool:
+        return self.inner.distant
+
     def opened(self) -> AbstractContextManager[None]:
         return self.inner.opened()
 

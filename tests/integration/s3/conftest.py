@@ -147,6 +147,11 @@ class Supplier:
         inventory.write(self.folder / "inventory" / f"{name}.yml", content)
         return clients
 
+    def asked(self) -> list[tuple[str, str]]:
+        """Each request so far, as the supplier wrote it down: what for, and the object's name or "-"."""
+        lines = (self.folder / "requests").read_text().splitlines()
+        return [(words[7].removeprefix("s3_"), words[8]) for line in lines[1:] if (words := line.split())]
+
     def play(self, playbook: str, *arguments: str, code: int = 0) -> str:
         played = play(self.folder / "inventory", playbook, "--diff", *arguments)
         assert played.code == code, played.output
@@ -189,6 +194,7 @@ def supplier() -> Iterator[Supplier]:
                 [
                     *(str(versitygw()), "--port", f"{ADDRESS}:{made.port}", "--quiet"),
                     *("--cert", str(pair[0]), "--key", str(pair[1]), "--iam-dir", str(folder / "accounts")),
+                    *("--access-log", str(folder / "requests")),
                     *("posix", "--versioning-dir", str(folder / "versions"), str(folder / "objects")),
                 ],
                 env=os.environ | {"ROOT_ACCESS_KEY": PROVIDER[0], "ROOT_SECRET_KEY": PROVIDER[1]},

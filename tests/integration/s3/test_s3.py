@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import requests
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance import fleet
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.bucket import KEY, Bucket
+from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.checks import Damaged
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.client import Order, run
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.repository import Repository
 from ansible_collections.prosecours.backup.plugins.module_utils.maintenance.retention import Rules
@@ -270,6 +272,65 @@ def test_the_maintenance_removes_and_prunes(
     bucket.forget(datetime.now(UTC) + timedelta(days=31))
     assert not any(versions(supplier, neighbour, name) for name in gone)
     assert objects(supplier, neighbour) == left
+
+
+def of_folders(client: Client) -> set[str]:
+    """The packs of the repository that hold folders."""
+    indexes = [
+        json.loads(client.restic("cat", "index", name)) for name in client.restic("list", "index").split()
+    ]
+    packs = (pack for index in indexes for pack in index["packs"])
+    return {pack["id"] for pack in packs if any(blob["type"] == "tree" for blob in pack["blobs"])}
+
+
+def test_a_night_fetches_each_file_once_and_sees_what_the_supplier_has_lost(
+    supplier: Supplier, neighbour: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """restic asks for folders one by one; what one night fetched hides nothing from the next."""
+    if not objects(supplier, neighbour):  # where this test is chosen alone
+        neighbour.restic("init")
+    for day in range(6):
+        for number in range(60):
+            path = neighbour.files / "folders" / f"{number}" / "accounts"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{day}")
+        send(neighbour, f"{day}")
+    for name, value in zip(KEY, (*PROVIDER, "us-east-1"), strict=True):
+        monkeypatch.setenv(name, value)
+    bucket = Bucket(neighbour.url, supplier.ca.read_text())
+    password = f"encryption-of-{neighbour.server}"
+    repository = Repository(Path(neighbour.url), password, restic(), patience=60, lies=bucket)
+    order, state = Order(neighbour.server, Rules()), State(tmp_path)
+
+    packs = of_folders(neighbour)
+    once = ("index", "keys", "snapshots", *(f"data/{name[:2]}/{name}" for name in packs))
+
+    def fetched(work: Callable[[], Any]) -> Counter[str]:
+        """How often each of these was."""
+        before = len(supplier.asked())
+        work()
+        names = (name.partition("/")[2] for what, name in supplier.asked()[before:] if what == "GetObject")
+        return Counter(name for name in names if name.startswith(once))
+
+    bare = fetched(lambda: neighbour.restic("check", "--no-cache"))
+    ours = fetched(lambda: run(order, repository, state, check=False))
+    assert {*ours.values()} == {1}
+    assert ours.keys() >= bare.keys()
+    assert ours.total() * 5 < bare.total(), (ours, bare)
+
+    lost = f"{neighbour.server}/data/{min(packs)[:2]}/{min(packs)}"
+    gone = supplier.provider.delete_object(Bucket=neighbour.bucket, Key=lost)
+    with pytest.raises(Damaged, match=min(packs)):
+        run(order, repository, state, check=False)
+    supplier.provider.delete_object(Bucket=neighbour.bucket, Key=lost, VersionId=gone["VersionId"])
+    assert run(order, repository, state, check=False)["check"]["ok"]
+    file = supplier.folder / "objects" / neighbour.bucket / lost
+    true = file.read_bytes()
+    file.write_bytes(true[:50] + b"rot" + true[53:])
+    with pytest.raises(Damaged, match=min(packs)):
+        run(order, repository, state, check=False)
+    file.write_bytes(true)
+    assert run(order, repository, state, check=False)["check"]["ok"]
 
 
 def test_a_retired_server_s_part_of_the_bucket_goes_whole(
