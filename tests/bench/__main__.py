@@ -5,7 +5,8 @@
 3. the rate of delivery of restic.exe, the best of some, against a bare pywinrm Send loop on that host;
 4. processor time, wall time and memory by number of hosts, up to 1,000 (fleet);
 5. the maintenance: bytes that are read of what a server has sent before any of it is believed, a night;
-6. what two servers of a client store in a repository for each, against one for both.
+6. what two servers of a client store in a repository for each, against one for both;
+7. calls of restic and CPU time of the maintenance: of a large client, of 20 small ones, and reckoned for 500.
 
 Times of one run are compared with each other and with no other run's: machines differ, and their load does.
 """
@@ -67,6 +68,8 @@ def main() -> int:
     say("Two nights of a repository host")
     result["nights"] = night.measured()
     result["shared"] = night.shared()
+    say("Nights of a large client and of 20 small ones")
+    result["called"] = night.called()
     with one_host("Recorder"):
         result["delivery"] = _delivery(repeat)
         say("Deploy and monitoring with nothing to change")
@@ -279,7 +282,8 @@ def _of_the_repository_host(result: dict[str, Any]) -> list[tuple[str, ...]]:
             )
         )
     one, two = (round(result["shared"][key] / 1e6, 2) for key in ("one", "two"))
-    return [*rows, _row("MB of two servers in two repositories", two, "in one", one)]
+    rows.append(_row("MB of two servers in two repositories", two, "in one", one))
+    return [*rows, *(_row(*cost) for cost in night.costs(result["called"]))]
 
 
 def _kb(size: int) -> float:
