@@ -9,26 +9,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible.playbook.play_context import PlayContext
-from ansible.plugins.loader import connection_loader, init_plugin_loader
+from bench.site import CHECKOUT
+from tools.record import inventory  # first: it gives the collection its name
 
-from bench.site import CHECKOUT, COLLECTIONS
-
-sys.path.insert(0, str(COLLECTIONS))
-init_plugin_loader([str(COLLECTIONS)])
-from ansible_collections.prosecours.backup.plugins.plugin_utils import binaries  # noqa: E402
-from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import deploy, facts  # noqa: E402
-from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.desired import Request  # noqa: E402
-from ansible_collections.prosecours.backup.plugins.plugin_utils.ansible_adapter import (  # noqa: E402
+# isort: split
+from ansible_collections.prosecours.backup.plugins.plugin_utils import binaries
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent import deploy, facts
+from ansible_collections.prosecours.backup.plugins.plugin_utils.agent.desired import Request
+from ansible_collections.prosecours.backup.plugins.plugin_utils.ansible_adapter import (
     inventory_with,
     plain,
     read_text,
     servers_of,
 )
-from ansible_collections.prosecours.backup.plugins.plugin_utils.contract import contracts  # noqa: E402
-from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight import run as preflight  # noqa: E402
-from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight.facts import Wanted  # noqa: E402
-from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.winrm import WinRMSession  # noqa: E402
+from ansible_collections.prosecours.backup.plugins.plugin_utils.contract import contracts
+from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight import run as preflight
+from ansible_collections.prosecours.backup.plugins.plugin_utils.preflight.facts import Wanted
+from ansible_collections.prosecours.backup.plugins.plugin_utils.windows.winrm import WinRMSession
 
 THREADS = 20
 AGENT = "C:\\Program Files\\ProSecours"
@@ -67,10 +64,8 @@ class Server(NamedTuple):
 
 def _server(contract: dict[str, Any], variables: Any, authority: str, binary: dict[str, str]) -> Server:
     # Ansible's loader of plugins is for one thread.
-    connection = connection_loader.get("ansible.builtin.winrm", PlayContext())
-    options = {name: plain(variables[name]) for name in variables if name.startswith("ansible_")}
-    extras = {name: value for name, value in options.items() if name.startswith("ansible_winrm_")}
-    connection.set_options(var_options={**options, "_extras": extras})
+    known = {name: plain(variables[name]) for name in variables if name.startswith("ansible_")}
+    connection = inventory.connection(known)
     access = {
         "url": contract["repository"],
         "username": contract["host"],

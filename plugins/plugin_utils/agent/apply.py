@@ -16,7 +16,7 @@ from pathlib import Path
 from ..windows import probe, sddl
 from ..windows import task as windows_task
 from ..windows.command_line import argument, path
-from ..windows.delivery import pack, read, sha256
+from ..windows.delivery import intact, pack, read, sha256
 from ..windows.sddl import ADMINISTRATORS, SYSTEM
 from ..windows.session import Output, Session, SessionError, TimedOut
 from ..wording import show_seconds, show_size
@@ -279,14 +279,7 @@ def _arrived(session: Session, desired: Desired, staging: str, hashes: Mapping[s
 
     What has another hash is not run: who knows what the host was given.
     """
-    if not hashes:
-        return True
-    questions = [
-        probe.Probe(name, f"certutil -hashfile {argument(f'{staging}{chr(92)}{name}')} SHA256")
-        for name in hashes
-    ]
-    answers = probe.ask(session, questions)
-    if any(probe.hashed(probe.decode(answers[name])) != wanted for name, wanted in hashes.items()):
+    if not intact(session, staging, hashes):
         return False
     if BINARY not in hashes:
         return True

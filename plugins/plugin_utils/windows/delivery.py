@@ -73,14 +73,17 @@ def send(session: Session, folder: str, files: Mapping[str, bytes], tar: bool) -
 
 
 def _arrived(session: Session, folder: str, files: Mapping[str, bytes]) -> bool:
-    questions = [
-        probe.Probe(name, f"certutil -hashfile {argument(f'{folder}{chr(92)}{name}')} SHA256")
-        for name in files
-    ]
     try:
-        answers = probe.ask(session, questions)
+        return intact(session, folder, {name: sha256(content) for name, content in files.items()})
     except probe.Garbled:
         return False
-    return all(
-        probe.hashed(probe.decode(answers[name])) == sha256(content) for name, content in files.items()
-    )
+
+
+def intact(session: Session, folder: str, hashes: Mapping[str, str]) -> bool:
+    """Whether each file that is named in `folder` has its SHA-256. Raises SessionError, Garbled."""
+    questions = [
+        probe.Probe(name, f"certutil -hashfile {argument(f'{folder}{chr(92)}{name}')} SHA256")
+        for name in hashes
+    ]
+    answers = probe.ask(session, questions)
+    return all(probe.hashed(probe.decode(answers[name])) == wanted for name, wanted in hashes.items())
