@@ -68,7 +68,7 @@ CROWD = 1.5
 """Workers per processor: what is tested is mostly waited for."""
 ORDER = ("molecule", "integration", "attacks", "recordings", "lab", "browser", "unit")
 """What takes longest begins first, so that short tests fill up the end."""
-ALONE = ("molecule", "integration/maintenance/test_years.py")
+ALONE = ("molecule", "integration/maintenance/test_years.py", "unit/maintenance/test_histories.py")
 """A file goes to one worker, since its tests share machines; but each test of these is by itself."""
 TOGETHER = ("integration/repository",)
 """The files of these go to one worker: they share what this machine has but one of, its users."""
