@@ -76,10 +76,8 @@ def given(scenario: str, tmp_path: Path) -> Iterator[dict[str, str]]:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((address, 8443), 5)
         assert not (CHECKOUT / "build" / "molecule" / scenario / "repository").exists()
-        ways = {
-            word for line in commands(state) for word in ("tar -xzf", "PowerShell -NoProfile") if word in line
-        }
-        assert ways == {"PowerShell -NoProfile" if ANYWHERE[scenario] == "2016" else "tar -xzf"}
+        ways = {word for line in commands(state) for word in ("tar -xzf", "-EncodedCommand") if word in line}
+        assert ways == {"-EncodedCommand" if ANYWHERE[scenario] == "2016" else "tar -xzf"}
         looks = (
             r'if exist "C:\Program Files\ProSecours" exit 1',
             "dir /b D:\\ | findstr . >nul && exit 1 || exit 0",
