@@ -67,17 +67,30 @@ def main(call: Call) -> int:
         return _restore(call, options, found[0][1])
     if options.save:
         return _save(call, options, found)
-    count = 0
+    if options.changes or options.inheritance:
+        return _each(call, options, found, lambda _, path: _change(call, options, path))
+    return _each(call, replace(options, quiet=True), found, lambda shown, path: _show(call, shown, path))
+
+
+def _each(
+    call: Call, options: _Options, found: list[tuple[str, Path]], work: Callable[[str, Path], None]
+) -> int:
+    """Work on each file. One that has gone since it was listed is told; `/c` goes on after it."""
+    done = failed = 0
     for shown, path in _below(options, found):
-        if options.changes or options.inheritance:
-            _change(call, options, path)
+        try:
+            work(shown, path)
+        except FileNotFoundError:
+            call.err(f"{shown} : {_TEXTS[_NO_FILE]}\n")
+            failed += 1
+            if not options.go_on:
+                break
+        else:
+            done += 1
             if not options.quiet:
                 call.out(f"fichier traité : {shown}\n")
-        else:
-            _show(call, shown, path)
-        count += 1
-    _total(call, count, 0)
-    return 0
+    _total(call, done, failed)
+    return _NO_FILE if failed else 0
 
 
 def _parse(call: Call) -> _Options:
@@ -217,7 +230,10 @@ def _below(options: _Options, found: list[tuple[str, Path]]) -> Iterator[tuple[s
     for shown, path in found:
         yield shown, path
         if options.recurse and path.is_dir() and not path.is_symlink():
-            entries = sorted(path.iterdir(), key=lambda e: e.name.casefold())
+            try:
+                entries = sorted(path.iterdir(), key=lambda e: e.name.casefold())
+            except FileNotFoundError:  # gone meanwhile
+                continue
             yield from _below(options, [(f"{shown}\\{e.name}", e) for e in entries])
 
 
@@ -225,20 +241,20 @@ def _save(call: Call, options: _Options, found: list[tuple[str, Path]]) -> int:
     """UTF-16LE without BOM: name relative to the folder of the argument, SDDL, each on a line."""
     if options.changes or options.inheritance:
         raise _Wrong("/save")
-    lines = []
     base = options.name.replace("/", "\\").rstrip("\\").rpartition("\\")[0]
-    for shown, path in _below(options, found):
-        relative = shown.replace("/", "\\").rstrip("\\")[len(base) :].lstrip("\\")
-        lines += [relative, call.host.rights.sddl(path)]
-        if not options.quiet:
-            call.out(f"fichier traité : {shown}\n")
     try:
-        call.path(options.save).write_bytes("".join(f"{line}\r\n" for line in lines).encode("utf-16-le"))
+        saved = call.path(options.save).open("w", encoding="utf-16-le", newline="\r\n")
     except OSError:
         call.err(f"{options.save} : {_TEXTS[_NO_PATH]}\n")
         return _NO_PATH
-    _total(call, len(lines) // 2, 0)
-    return 0
+
+    def keep(shown: str, path: Path) -> None:
+        relative = shown.replace("/", "\\").rstrip("\\")[len(base) :].lstrip("\\")
+        sddl = call.host.rights.sddl(path)
+        saved.write(f"{relative}\n{sddl}\n")
+
+    with saved:
+        return _each(call, options, found, keep)
 
 
 def _restore(call: Call, options: _Options, folder: Path) -> int:

@@ -147,6 +147,20 @@ def test_icacls_restores_what_it_saved(host: WindowsServer) -> None:
     run(host, "icacls D:\\arbre\\b /reset /t /q")
 
 
+def test_icacls_goes_on_after_a_file_that_has_gone(host: WindowsServer) -> None:
+    """A backup renames what it writes while a deploy reads the rights; here a link leads nowhere."""
+    run(host, "md D:\\bruit & echo x>D:\\bruit\\a.txt & echo x>D:\\bruit\\z.txt")
+    gone = host.drives.find("D:\\bruit") / "m.txt"
+    gone.symlink_to("nowhere")
+    assert saved(host, "D:\\bruit\\*")[::2] == ["a.txt", "z.txt"]
+    answer = run(host, "icacls D:\\bruit\\* /reset /c /q")
+    assert (answer.code, "traités ; échec du traitement de 1" in answer.text) == (2, True)
+    assert "2 fichiers correctement" in answer.text
+    assert "1 fichiers correctement" in run(host, "icacls D:\\bruit\\* /reset /q").text
+    gone.unlink()
+    assert run(host, "icacls D:\\bruit\\* /reset /q").code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
