@@ -44,7 +44,7 @@ def documented(action: str) -> Options:
 def _page(path: Path) -> dict[str, Any]:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         match node:
-            case ast.Assign(targets=[ast.Name(id="DOCUMENTATION")], value=ast.Constant(value=str(text))):
+            case ast.Assign(targets=[ast.Name(id="DOCUMENTATION")], value=ast.Constant(value=str() as text)):
                 found: dict[str, Any] = read_yaml(text)
                 return found
     raise LookupError(f"{path} has no DOCUMENTATION")

@@ -207,9 +207,7 @@ class Systemd(Supervision):
 
     def last_words(self, client: str) -> str:
         tail = ("--lines=1", "--output=cat", "--no-pager")
-        return subprocess.run(
-            ["journalctl", f"--unit={self.unit(client)}", *tail], capture_output=True, text=True, check=False
-        ).stdout.strip()
+        return run("journalctl", f"--unit={self.unit(client)}", *tail, allowed=None).stdout.strip()
 
 
 SUPERVISORD = """\

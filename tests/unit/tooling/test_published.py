@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tarfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,25 @@ def test_an_execution_environment_gets_what_the_collection_imports() -> None:
     built = _load("execution-environment.yml")["dependencies"]
     assert built["ansible_core"]["package_pip"] in [line.partition(";")[0] for line in wanted.splitlines()]
     assert built["galaxy"]["collections"] == [{"name": "prosecours.backup"}]
+
+
+IGNORED = {
+    path.stem.removeprefix("ignore-"): path.read_text("utf-8").splitlines()
+    for path in sorted((CHECKOUT / "tests/sanity").iterdir())
+}
+"""Version of the core -> the lines that its ansible-test reads, and it alone."""
+
+
+def test_each_core_ignores_what_the_one_before_it_does() -> None:
+    """A newer ansible-test has more rules; what an older one leaves out stays so, for the same reason."""
+    older, newer = IGNORED["2.19"], IGNORED["2.21"]
+    assert set(older) < set(newer)
+    # The rules that came with 2.20 and 2.21.
+    assert {line.split()[1] for line in set(newer) - set(older)} == {"pylint:ansible-bad-function"}
+    for lines in (older, newer):
+        assert lines == sorted(lines)
+        assert all(" # " in line and (CHECKOUT / line.split()[0]).is_file() for line in lines)
+
+
+def test_the_core_that_is_installed_has_its_list() -> None:
+    assert version("ansible-core").rpartition(".")[0] in IGNORED
