@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,9 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 # What tests do is no intervention: never into the journal of whoever runs them.
 os.environ["PROSECOURS_JOURNAL"] = str(CHECKOUT / "build" / f"tests-journal-{WORKER}.jsonl")
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(CHECKOUT / "build" / "hypothesis"))
+# What a shell starts in the background ignores Ctrl-C, and so do its children; tests send it to theirs.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples at every run, however slow the machine is: a failure is a defect, not the luck of a draw.
 settings.register_profile(
@@ -66,7 +70,10 @@ _load_collections_as_ansible_does()
 
 CROWD = 1.5
 """Workers per processor: what is tested is mostly waited for."""
-ORDER = ("molecule", "integration", "attacks", "recordings", "lab", "browser", "unit")
+ORDER = (
+    "integration/test_deploy.py",
+    *("molecule", "integration", "attacks", "recordings", "lab", "browser", "unit"),
+)
 """What takes longest begins first, so that short tests fill up the end."""
 ALONE = ("molecule", "integration/maintenance/test_years.py", "unit/maintenance/test_histories.py")
 """A file goes to one worker, since its tests share machines; but each test of these is by itself."""
@@ -105,7 +112,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
-        folder = item.path.relative_to(CHECKOUT / "tests").parts[0]
-        return ORDER.index(folder) if folder in ORDER else len(ORDER)
+        file = str(item.path.relative_to(CHECKOUT / "tests"))
+        return next((at for at, begin in enumerate(ORDER) if file.startswith(begin)), len(ORDER))
 
     items.sort(key=place)
