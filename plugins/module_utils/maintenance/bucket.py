@@ -313,12 +313,17 @@ class Bucket:
             raise BucketError(
                 self.location, "boto3 is missing", "Install the package python3-boto3"
             ) from None
+        # What was spoiled at the supplier is handed over, and judged by name and seal as in a folder: what
+        # boto3 refuses, restic asks for again for a quarter of an hour. Before 1.36 it refuses nothing, and
+        # has no such option.
+        asis = {"response_checksum_validation": "when_required"}
         return boto3.client(
             "s3",
             endpoint_url=self.place.endpoint,
             region_name=os.environ.get("AWS_DEFAULT_REGION", REGION),
             verify=self.authority,
             config=Config(
+                **{name: value for name, value in asis.items() if name in Config.OPTION_DEFAULTS},
                 connect_timeout=20,
                 read_timeout=120,
                 retries={"max_attempts": 3},

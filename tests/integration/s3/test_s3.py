@@ -333,6 +333,22 @@ def test_a_night_fetches_each_file_once_and_sees_what_the_supplier_has_lost(
     assert run(order, repository, state, check=False)["check"]["ok"]
 
 
+def test_what_is_spoiled_at_the_supplier_is_handed_over_to_be_judged(
+    supplier: Supplier, neighbour: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the provider writes, as a prune does, has a checksum there; what a client writes has none."""
+    for name, value in zip(KEY, (*PROVIDER, "us-east-1"), strict=True):
+        monkeypatch.setenv(name, value)
+    bucket, lock = Bucket(neighbour.url, supplier.ca.read_text()), "5" * 64
+    bucket.write("locks", lock, b"as it was sent")
+    try:
+        place = supplier.folder / "objects" / neighbour.bucket / neighbour.server / "locks" / lock
+        place.write_bytes(b"as it came out")
+        assert bucket.read("locks", lock) == b"as it came out"
+    finally:
+        bucket.remove("locks", lock)
+
+
 def test_a_retired_server_s_part_of_the_bucket_goes_whole(
     supplier: Supplier, farm: Client, second: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
