@@ -65,19 +65,20 @@ def main(call: Call) -> int:
         return error
     if options.restore:
         return _restore(call, options, found[0][1])
+    files = list(_below(options, found))
     if options.save:
-        return _save(call, options, found)
+        return _save(call, options, files)
     if options.changes or options.inheritance:
-        return _each(call, options, found, lambda _, path: _change(call, options, path))
-    return _each(call, replace(options, quiet=True), found, lambda shown, path: _show(call, shown, path))
+        return _each(call, options, files, lambda _, path: _change(call, options, path))
+    return _each(call, replace(options, quiet=True), files, lambda shown, path: _show(call, shown, path))
 
 
 def _each(
-    call: Call, options: _Options, found: list[tuple[str, Path]], work: Callable[[str, Path], None]
+    call: Call, options: _Options, files: list[tuple[str, Path]], work: Callable[[str, Path], None]
 ) -> int:
     """Work on each file. One that has gone since it was listed is told; `/c` goes on after it."""
     done = failed = 0
-    for shown, path in _below(options, found):
+    for shown, path in files:
         try:
             work(shown, path)
         except FileNotFoundError:
@@ -237,7 +238,7 @@ def _below(options: _Options, found: list[tuple[str, Path]]) -> Iterator[tuple[s
             yield from _below(options, [(f"{shown}\\{e.name}", e) for e in entries])
 
 
-def _save(call: Call, options: _Options, found: list[tuple[str, Path]]) -> int:
+def _save(call: Call, options: _Options, files: list[tuple[str, Path]]) -> int:
     """UTF-16LE without BOM: name relative to the folder of the argument, SDDL, each on a line."""
     if options.changes or options.inheritance:
         raise _Wrong("/save")
@@ -254,7 +255,7 @@ def _save(call: Call, options: _Options, found: list[tuple[str, Path]]) -> int:
         saved.write(f"{relative}\n{sddl}\n")
 
     with saved:
-        return _each(call, options, found, keep)
+        return _each(call, options, files, keep)
 
 
 def _restore(call: Call, options: _Options, folder: Path) -> int:
