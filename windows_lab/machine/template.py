@@ -32,6 +32,10 @@ PACKAGES = "wine64 and gcc-mingw-w64-x86-64"
 GOOD_CMD = (9, 12)  # Wine's first release with the rewritten cmd.exe
 NEWER_RELEASES = {"debian": ("trixie", "forky"), "ubuntu": ("resolute", "questing", "plucky")}
 OVERRIDES = r"[Software\\Wine\\DllOverrides]"  # in user.reg
+_OTHER_ZONES = (
+    r"(?m)^\[Software\\\\Microsoft\\\\Windows NT\\\\CurrentVersion\\\\Time Zones\\\\"
+    r"(?!(?:UTC|Romance Standard Time)[\]\\]).*\n(?:[^\[\n].*\n|\n)*"
+)  # sections of system.reg
 BUILTIN = b"Wine builtin DLL"  # at 0x40 of Wine's own programs: makes Wine load its own copy instead
 KEPT = 7 * 86400  # seconds that a template of other sources or another Wine is kept
 LINKED = 65536  # bytes; larger files of Windows are shared between hosts
@@ -187,6 +191,7 @@ def _furnish(prefix: Path, stubs: list[str], newer_cmd: Path | None) -> None:
     if not (system32 / "bcryptprimitives.dll").exists():
         _compile("bcryptprimitives.c", system32 / "bcryptprimitives.dll", "-shared", "-ladvapi32")
     _register(prefix, replaced)
+    _keep_time_zones(prefix / "system.reg")
     shutil.rmtree(prefix / "drive_c/windows/syswow64", ignore_errors=True)
     shutil.rmtree(prefix / "drive_c/users", ignore_errors=True)
     (prefix / "drive_c/users/Public").mkdir(parents=True)
@@ -214,6 +219,13 @@ def _register(prefix: Path, native: list[str]) -> None:
     lines = ["", OVERRIDES, *(f'"{name}"="native"' for name in native), ""]
     with (prefix / "user.reg").open("a", encoding="utf-8") as registry:
         registry.write("\n".join(lines))
+
+
+def _keep_time_zones(registry: Path) -> None:
+    """Every process of Wine looks for this machine's zone among the 140 of the registry, one by one, when
+    msvcrt starts: half of all that a small program does. Where it finds none it goes by Linux's own."""
+    text = registry.read_text(encoding="utf-8")
+    registry.write_text(re.sub(_OTHER_ZONES, "", text), encoding="utf-8")
 
 
 def _compile(source: str, target: Path, *options: str) -> None:

@@ -44,6 +44,21 @@ def test_newer_packages_come_from_the_same_mirror(tmp_path: Path, name: str, tex
         template._mirror("ubuntu", tmp_path)
 
 
+def test_zones_leave_the_registry_and_nothing_else_does(tmp_path: Path) -> None:
+    zones = "[Software\\\\Microsoft\\\\Windows NT\\\\CurrentVersion\\\\Time Zones"
+
+    def section(key: str) -> str:
+        return f'{key} 1795863600\n#time=1dcd0\n"TZI"=hex:c4,ff,\\\n  00,00\n\n'
+
+    other = f"{zones}\\\\Alaskan Standard Time"
+    kept = [f"{zones}\\\\UTC]", f"{zones}\\\\Romance Standard Time]", "[Software\\\\Wine]"]
+    gone = [f"{other}]", f"{other}\\\\Dynamic DST]", f"{zones}\\\\UTC-02]"]
+    registry = tmp_path / "system.reg"
+    registry.write_text("".join(map(section, [*gone[:2], *kept[:2], gone[2], kept[2]])), "utf-8")
+    template._keep_time_zones(registry)
+    assert registry.read_text("utf-8") == "".join(map(section, kept))
+
+
 def test_good_cmd_is_kept(tmp_path: Path) -> None:
     assert template._newer_cmd(tmp_path, "wine-10.0", lambda _: None) is None
     (tmp_path / "cmd.exe").write_bytes(b"MZ")

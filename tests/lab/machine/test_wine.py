@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +103,28 @@ def test_standard_input_reaches_the_program(host: WindowsServer) -> None:
 
 def test_two_streams(host: WindowsServer) -> None:
     assert run(host, "echo a & echo b>&2") == Answer(0, b"a \r\n", b"b\r\n")
+
+
+def test_all_processes_of_a_host_share_a_processor(host: WindowsServer) -> None:
+    waiting = host.start("set /p x=", None, {})
+    waiting.send(b"", end=False)
+    prefix = f"WINEPREFIX={host.prefix}".encode()
+    ours = [
+        int(process.name)
+        for process in Path("/proc").iterdir()
+        if process.name.isdigit() and prefix in _environment(process)
+    ]
+    allowed = [os.sched_getaffinity(process) for process in ours]
+    waiting.terminate()
+    assert len(ours) >= 3, "lab.exe, its wineserver and cmd.exe"
+    assert all(one == allowed[0] and len(one) == 1 for one in allowed)
+
+
+def _environment(process: Path) -> list[bytes]:
+    try:
+        return (process / "environ").read_bytes().split(b"\0")
+    except OSError:  # ended, or another user's
+        return []
 
 
 def test_unknown_folder_cannot_be_the_current_one(host: WindowsServer) -> None:

@@ -14,6 +14,7 @@
 #define UNICODE
 #include <winsock2.h>
 #include <windows.h>
+#include <stdlib.h>
 
 enum { LOST = 9009, CHUNK = 65536, NAME = 32768 };
 
@@ -80,8 +81,7 @@ int main(void)
     at = append(at, GetCommandLineW());
     GetCurrentDirectoryW(NAME, path);
     at = append(at, path);
-    wsprintfW(number, L"%u", GetConsoleOutputCP());
-    at = append(at, number);
+    at = append(at, _ultow(GetConsoleOutputCP(), number, 10)); /* wsprintf would bring user32, and all fonts with it */
     CopyMemory(at, environment, (end - environment) * sizeof(WCHAR));
     at += end - environment;
     size = (char *)at - (char *)hello;

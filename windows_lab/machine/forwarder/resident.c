@@ -153,7 +153,8 @@ static int again(const WCHAR *line)
     PROCESS_INFORMATION process;
     WCHAR copy[256];
 
-    wsprintfW(copy, L"%s hidden", line);
+    lstrcpyW(copy, line);
+    lstrcatW(copy, L" hidden");
     if (!CreateProcessW(NULL, copy, NULL, NULL, FALSE, CREATE_NO_WINDOW, NULL, NULL, &startup, &process)) return 1;
     return 0;
 }
