@@ -65,6 +65,13 @@ def send(client: Client, text: str, code: int = 0, *options: str) -> str:
     return client.restic("backup", *options, str(client.files), code=code)
 
 
+@pytest.fixture
+def providers_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the maintenance program is given it; what a client's restic is given is its own."""
+    for name, value in zip(KEY, (*PROVIDER, "us-east-1"), strict=True):
+        monkeypatch.setenv(name, value)
+
+
 def objects(supplier: Supplier, client: Client) -> dict[str, str]:
     """Name -> ETag of all that is in the bucket now, less locks."""
     pages = supplier.provider.get_paginator("list_objects_v2").paginate(Bucket=client.bucket)
@@ -237,9 +244,8 @@ class Backdated(Bucket):
         return {name: self.times[name] + timedelta(minutes=2) for name in super().arrivals()}
 
 
-def test_the_maintenance_removes_and_prunes(
-    supplier: Supplier, neighbour: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("providers_key")
+def test_the_maintenance_removes_and_prunes(supplier: Supplier, neighbour: Client, tmp_path: Path) -> None:
     """What no coming day asks for goes; the supplier keeps it for thirty days more."""
     neighbour.restic("init")
     times = {}
@@ -248,8 +254,6 @@ def test_the_maintenance_removes_and_prunes(
         said = send(neighbour, f"{day}", 0, "--json", "--time", f"{moment.astimezone():%Y-%m-%d %H:%M:%S}")
         times[json.loads(said.splitlines()[-1])["snapshot_id"]] = moment
     before = objects(supplier, neighbour)
-    for name, value in zip(KEY, (*PROVIDER, "us-east-1"), strict=True):
-        monkeypatch.setenv(name, value)
     bucket = Backdated(neighbour.url, supplier.ca.read_text(), times)
     repository = Repository(
         Path(neighbour.url), f"encryption-of-{neighbour.server}", restic(), patience=60, lies=bucket
@@ -283,8 +287,9 @@ def of_folders(client: Client) -> set[str]:
     return {pack["id"] for pack in packs if any(blob["type"] == "tree" for blob in pack["blobs"])}
 
 
+@pytest.mark.usefixtures("providers_key")
 def test_a_night_fetches_each_file_once_and_sees_what_the_supplier_has_lost(
-    supplier: Supplier, neighbour: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    supplier: Supplier, neighbour: Client, tmp_path: Path
 ) -> None:
     """restic asks for folders one by one; what one night fetched hides nothing from the next."""
     if not objects(supplier, neighbour):  # where this test is chosen alone
@@ -295,8 +300,6 @@ def test_a_night_fetches_each_file_once_and_sees_what_the_supplier_has_lost(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"{day}")
         send(neighbour, f"{day}")
-    for name, value in zip(KEY, (*PROVIDER, "us-east-1"), strict=True):
-        monkeypatch.setenv(name, value)
     bucket = Bucket(neighbour.url, supplier.ca.read_text())
     password = f"encryption-of-{neighbour.server}"
     repository = Repository(Path(neighbour.url), password, restic(), patience=60, lies=bucket)
@@ -333,12 +336,11 @@ def test_a_night_fetches_each_file_once_and_sees_what_the_supplier_has_lost(
     assert run(order, repository, state, check=False)["check"]["ok"]
 
 
+@pytest.mark.usefixtures("providers_key")
 def test_what_is_spoiled_at_the_supplier_is_handed_over_to_be_judged(
-    supplier: Supplier, neighbour: Client, monkeypatch: pytest.MonkeyPatch
+    supplier: Supplier, neighbour: Client
 ) -> None:
     """What the provider writes, as a prune does, has a checksum there; what a client writes has none."""
-    for name, value in zip(KEY, (*PROVIDER, "us-east-1"), strict=True):
-        monkeypatch.setenv(name, value)
     bucket, lock = Bucket(neighbour.url, supplier.ca.read_text()), "5" * 64
     bucket.write("locks", lock, b"as it was sent")
     try:
@@ -349,12 +351,11 @@ def test_what_is_spoiled_at_the_supplier_is_handed_over_to_be_judged(
         bucket.remove("locks", lock)
 
 
+@pytest.mark.usefixtures("providers_key")
 def test_a_retired_server_s_part_of_the_bucket_goes_whole(
-    supplier: Supplier, farm: Client, second: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    supplier: Supplier, farm: Client, second: Client, tmp_path: Path
 ) -> None:
     """The last test here: gue-srv has left the contract."""
-    for name, value in zip(KEY, (*PROVIDER, "us-east-1"), strict=True):
-        monkeypatch.setenv(name, value)
     bucket = {"location": farm.base, "keys": {second.server: second.key}, "ca": supplier.ca.read_text()}
     left = fleet.Client(farm.name, "PS-1", 2, 7, 2, {second.server: second.url}, farm.base, bucket)
     before = replace(left, servers={**left.servers, farm.server: farm.url})
